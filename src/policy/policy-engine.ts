@@ -1,0 +1,71 @@
+import type { JsonObject, JsonValue } from "../json/value.ts";
+
+/** A remark about policy text, at a place in it. Rows and columns count from 1, columns in code points. */
+export interface Finding {
+  readonly severity: "error" | "warning";
+  readonly code: string;
+  readonly message: string;
+  readonly file: string;
+  readonly row: number;
+  readonly col: number;
+  readonly endRow: number;
+  readonly endCol: number;
+}
+
+export interface PolicyModule {
+  readonly file: string;
+  readonly text: string;
+}
+
+/**
+ * Answers `query_reference_value(id)`: the provisioned value, or null when the name is unknown or expired.
+ * A store that cannot answer throws, which denies.
+ */
+export type ReferenceValueLookup = (
+  ids: readonly string[],
+  signal: AbortSignal,
+) => Promise<ReadonlyMap<string, JsonValue>>;
+
+export interface EvaluationRequest {
+  readonly input: JsonObject;
+  readonly data?: JsonObject;
+  readonly referenceValues?: ReferenceValueLookup;
+  /** Also find out, for a false or undefined answer, which literal failed in every definition. Slow; for people. */
+  readonly explain?: boolean;
+}
+
+/** Four ways not to get a value are kept apart: undefined, error, budget, and (by the caller) the wrong type. */
+export type PolicyOutcome =
+  | {
+      readonly kind: "value";
+      readonly value: JsonValue;
+      readonly explanation?: string;
+      readonly prints: readonly string[];
+    }
+  | { readonly kind: "undefined"; readonly explanation?: string; readonly prints: readonly string[] }
+  | {
+      readonly kind: "error";
+      readonly code: string;
+      readonly message: string;
+      readonly budget: boolean;
+      readonly prints: readonly string[];
+    };
+
+/** Compiled once, immutable, shared by all requests. */
+export interface CompiledPolicy {
+  /** Lower-case hex SHA-384 over the module texts and the dialect. */
+  readonly hash: string;
+  /** Absolute rule paths that can be asked for, say `data.policy.allow`. */
+  readonly entryPoints: readonly string[];
+  /** @param rulePath - `data.policy.allow` */
+  evaluate(rulePath: string, request: EvaluationRequest, signal: AbortSignal): Promise<PolicyOutcome>;
+}
+
+/** A policy language. Replaceable as a whole. */
+export interface PolicyEngine {
+  /** Never throws on any text: what is wrong with it stands in `findings`, and then `policy` is absent. */
+  compile(
+    modules: readonly PolicyModule[],
+    options?: { readonly dialect?: "v0" | "v1" },
+  ): { readonly policy?: CompiledPolicy; readonly findings: readonly Finding[] };
+}
