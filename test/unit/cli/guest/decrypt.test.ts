@@ -44,9 +44,14 @@ test("the JWK of a key has exactly the members of the protocol, in the order of 
   );
 });
 
-test.each(["protected", "encrypted_key", "iv", "ciphertext", "tag"])("refuses an answer without %s", (name) => {
-  expect(() => openResponse(bytes({ ...P256_ANSWER, [name]: undefined }), P256_KEY)).toThrow(ResponseUnreadable);
-});
+test.each(["protected", "encrypted_key", "iv", "ciphertext", "tag"])(
+  "refuses an answer without %s",
+  (name) => {
+    expect(() => openResponse(bytes({ ...P256_ANSWER, [name]: undefined }), P256_KEY)).toThrow(
+      ResponseUnreadable,
+    );
+  },
+);
 
 test("refuses padded base64url, as the deployed guests do", () => {
   const padded = { ...P256_ANSWER, tag: `${P256_ANSWER.tag}==` };
@@ -75,14 +80,17 @@ test("opens only what survives the guests' re-serialisation of the header", () =
   expect(openResponse(bytes(spaced), P256_KEY).toString()).toBe("conformance payload");
 });
 
-test.each(["p256", "p521"] as const)("cannot open a %s answer whose header is not in the sorted order", async (kind) => {
-  const key = generateTeeKey(kind);
-  // This library prints `epk` as x, crv, kty, y: correct by RFC 7516, unreadable to a guest.
-  const sealed = await new FlattenedEncrypt(Buffer.from("secret"))
-    .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM" })
-    .encrypt(importable(key));
-  expect(() => openResponse(bytes(sealed), key)).toThrow("do not match their authentication tag");
-});
+test.each(["p256", "p521"] as const)(
+  "cannot open a %s answer whose header is not in the sorted order",
+  async (kind) => {
+    const key = generateTeeKey(kind);
+    // This library prints `epk` as x, crv, kty, y: correct by RFC 7516, unreadable to a guest.
+    const sealed = await new FlattenedEncrypt(Buffer.from("secret"))
+      .setProtectedHeader({ alg: "ECDH-ES+A256KW", enc: "A256GCM" })
+      .encrypt(importable(key));
+    expect(() => openResponse(bytes(sealed), key)).toThrow("do not match their authentication tag");
+  },
+);
 
 test("opens an RSA-OAEP-256 answer of another implementation", async () => {
   const key = generateTeeKey("rsa");
