@@ -1,0 +1,232 @@
+import { createHash } from "node:crypto";
+import { KbsError } from "../errors.ts";
+import { type AuditFile, openAuditFile } from "./audit-file.ts";
+import {
+  type AuditEvent,
+  auditLine,
+  CHAIN_START,
+  type ChainHead,
+  lineDigest,
+  readAuditLine,
+} from "./audit-record.ts";
+
+export interface AuditLogOptions {
+  readonly path: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** `synced`: a record counts when it is on stable storage. `written`: when the operating system has it. */
+  readonly durability?: "synced" | "written";
+  /** Most records waiting for the disk; beyond it they are refused. */
+  readonly maxPending?: number;
+  readonly onWritten?: (records: number) => void;
+  readonly onFailure?: (error: unknown) => void;
+  /** Opens the file; tests inject faults here. */
+  readonly open?: (path: string) => Promise<AuditFile>;
+}
+
+interface Pending {
+  readonly event: AuditEvent;
+  readonly at: number;
+  readonly resolve: () => void;
+  readonly reject: (error: KbsError) => void;
+}
+
+const MAX_PENDING = 10_000;
+/** Longest line looked for at the end of an existing file. */
+const MAX_LINE_BYTES = 1 << 20;
+const LINE_FEED = 0x0a;
+
+/**
+ * The audit log: a file of its own, one chained JSON record per line.
+ *
+ * `record` returns when the record is durable and throws when it is not; the caller must then refuse what it
+ * was about to do. Records that arrive while the disk is busy share the next write and the next sync.
+ *
+ * After a failure nothing is known about the end of the file, so before the next record it is opened again, cut
+ * back to the last durable record, and that record is read back. A file that somebody else has written to is
+ * never written to again.
+ */
+export class AuditLog {
+  readonly #options: AuditLogOptions;
+  #file: AuditFile;
+  #head: ChainHead;
+  #size: number;
+  #broken = false;
+  #closed = false;
+  #pending: Pending[] = [];
+  #writing: Promise<void> | undefined;
+
+  private constructor(options: AuditLogOptions, file: AuditFile, size: number, head: ChainHead) {
+    this.#options = options;
+    this.#file = file;
+    this.#size = size;
+    this.#head = head;
+  }
+
+  /**
+   * Opens or creates the log and continues its chain. A last line that a crash tore apart was never durable, so
+   * nothing was released on its strength; it is cut off, and a record says so.
+   *
+   * @throws KbsError `audit-unavailable`: the file cannot be opened, or its last line is not an audit record
+   */
+  static async open(options: AuditLogOptions): Promise<AuditLog> {
+    const file = await opened(options);
+    try {
+      const tail = Buffer.from(await file.tail(MAX_LINE_BYTES));
+      const torn = tail.length - (tail.lastIndexOf(LINE_FEED) + 1);
+      const size = (await file.size()) - torn;
+      const log = new AuditLog(options, file, size, headOf(tail.subarray(0, tail.length - torn)));
+      if (torn > 0) await log.#cutOff(tail.subarray(tail.length - torn));
+      return log;
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      throw error instanceof KbsError ? error : unavailable(error);
+    }
+  }
+
+  /** Where the chain stands. Kept elsewhere, it also proves that no records were cut off the end. */
+  get head(): ChainHead {
+    return this.#head;
+  }
+
+  /** @throws KbsError `audit-unavailable`: not durable; refuse what was to be recorded */
+  record(event: AuditEvent): Promise<void> {
+    if (this.#closed || this.#pending.length >= (this.#options.maxPending ?? MAX_PENDING))
+      return Promise.reject(
+        unavailable(new Error(this.#closed ? "the log is closed" : "too many records wait")),
+      );
+    const at = this.#options.now();
+    const recorded = new Promise<void>((resolve, reject) => {
+      this.#pending.push({ event, at, resolve, reject });
+    });
+    this.#writing ??= this.#writeAll();
+    return recorded;
+  }
+
+  /**
+   * After a failure this tries the file again: were the server merely unready until the next release, no release
+   * would ever come to find the disk repaired.
+   * @throws KbsError `audit-unavailable`
+   */
+  async ready(): Promise<void> {
+    if (this.#closed) throw unavailable(new Error("the log is closed"));
+    if (this.#broken) await this.record({ event: "audit-log-recovered" });
+  }
+
+  /** Continues the chain in a fresh file at the same path, after the old one was moved away. */
+  async reopen(): Promise<void> {
+    await this.#idle();
+    const old = this.#file;
+    this.#file = await opened(this.#options);
+    this.#size = await this.#file.size();
+    this.#broken = false;
+    await old.close();
+  }
+
+  /** Writes what waits, then closes. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#idle();
+    await this.#file.close();
+  }
+
+  async #idle(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+  }
+
+  async #writeAll(): Promise<void> {
+    // Records of the same tick, and of requests that are about to be served, join the batch.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (this.#pending.length > 0) {
+      const batch = this.#pending;
+      this.#pending = [];
+      await this.#writeBatch(batch);
+    }
+    this.#writing = undefined;
+  }
+
+  async #writeBatch(batch: readonly Pending[]): Promise<void> {
+    try {
+      if (this.#broken) await this.#recover();
+      const lines = this.#chain(batch);
+      await this.#append(lines.bytes);
+      this.#head = lines.head;
+      this.#options.onWritten?.(batch.length);
+      for (const pending of batch) pending.resolve();
+    } catch (error) {
+      this.#broken = true;
+      this.#options.onFailure?.(error);
+      const refusal = unavailable(error);
+      for (const pending of batch) pending.reject(refusal);
+    }
+  }
+
+  #chain(batch: readonly Pending[]): { bytes: Buffer; head: ChainHead } {
+    let head = this.#head;
+    let text = "";
+    for (const pending of batch) {
+      const next = auditLine(head, pending.at, pending.event);
+      text += `${next.line}\n`;
+      head = next.head;
+    }
+    return { bytes: Buffer.from(text, "utf8"), head };
+  }
+
+  async #append(bytes: Uint8Array): Promise<void> {
+    const size = await this.#file.size();
+    if (size !== this.#size)
+      throw new Error(`the audit file has ${size} bytes where ${this.#size} were written`);
+    await this.#file.append(bytes);
+    if (this.#options.durability !== "written") await this.#file.sync();
+    this.#size += bytes.length;
+  }
+
+  async #recover(): Promise<void> {
+    await this.#file.close().catch(() => undefined);
+    this.#file = await opened(this.#options);
+    if ((await this.#file.size()) < this.#size) throw new Error("the audit file lost records");
+    await this.#file.truncate(this.#size);
+    await this.#file.sync();
+    const head = headOf(Buffer.from(await this.#file.tail(MAX_LINE_BYTES)));
+    if (this.#size > 0 && head.digest !== this.#head.digest)
+      throw new Error("the end of the audit file is not what was written");
+    this.#broken = false;
+  }
+
+  async #cutOff(torn: Buffer): Promise<void> {
+    await this.#file.truncate(this.#size);
+    await this.#file.sync();
+    await this.record({
+      event: "audit-log-recovered",
+      discardedBytes: torn.length,
+      discardedSha256: createHash("sha256").update(torn).digest("hex"),
+    });
+  }
+}
+
+async function opened(options: AuditLogOptions): Promise<AuditFile> {
+  try {
+    return await (options.open ?? openAuditFile)(options.path);
+  } catch (error) {
+    throw unavailable(error);
+  }
+}
+
+/** @param tail - complete lines at the end of the file */
+function headOf(tail: Buffer): ChainHead {
+  if (tail.length === 0) return CHAIN_START;
+  const start = tail.lastIndexOf(LINE_FEED, tail.length - 2) + 1;
+  const line = tail.toString("utf8", start, tail.length - 1);
+  const record = readAuditLine(line);
+  if (typeof record === "string")
+    throw unavailable(new Error(`the audit file does not end in a record: ${record}`));
+  return { sequence: record.sequence, digest: lineDigest(line) };
+}
+
+function unavailable(cause: unknown): KbsError {
+  return new KbsError(
+    "audit-unavailable",
+    "The audit record could not be written, so nothing was done; the administrator must look at the audit log.",
+    { cause, retryAfterSeconds: 10 },
+  );
+}
