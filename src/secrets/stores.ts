@@ -1,0 +1,36 @@
+import type { ReportFault } from "../storage/faults.ts";
+import { FsSecretStore } from "./fs/index.ts";
+import { MemorySecretStore } from "./memory/index.ts";
+import type { SecretStore } from "./secret-store.ts";
+
+/** What the `secrets` section of the configuration says, as far as stores care. */
+export interface SecretStoreConfig {
+  readonly driver: SecretStoreDriver;
+  readonly fs: { readonly folder: string };
+  readonly memory: { readonly maxTotalBytes: number; readonly maxSecrets: number };
+}
+
+export interface SecretStoreDependencies {
+  /** Hears of files a store found and cannot use. */
+  readonly reportFault: ReportFault;
+}
+
+type Create = (config: SecretStoreConfig, dependencies: SecretStoreDependencies) => Promise<SecretStore>;
+
+/** Every secret store there is, by the name `secrets.driver` gives it. Stores do not register themselves. */
+const STORES = {
+  fs: (config, { reportFault }) => FsSecretStore.open(config.fs.folder, reportFault),
+  memory: async (config) => new MemorySecretStore(config.memory),
+} as const satisfies Record<string, Create>;
+
+export const SECRET_STORE_DRIVERS = ["fs", "memory"] as const;
+export type SecretStoreDriver = (typeof SECRET_STORE_DRIVERS)[number];
+
+/** @throws KbsError `storage-unavailable` */
+export async function createSecretStore(
+  config: SecretStoreConfig,
+  dependencies: SecretStoreDependencies,
+): Promise<SecretStore> {
+  const create: Create = STORES[config.driver];
+  return create(config, dependencies);
+}

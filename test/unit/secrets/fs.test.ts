@@ -1,0 +1,168 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { parseResourcePath } from "../../../src/protocol/resource-path.ts";
+import { FsSecretStore } from "../../../src/secrets/fs/index.ts";
+import { MemorySecretStore } from "../../../src/secrets/memory/index.ts";
+import type { StorageFault } from "../../../src/storage/faults.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+
+const SIGNAL = new AbortController().signal;
+const PATH = parseResourcePath(["default", "key", "one"]);
+const OTHER = parseResourcePath(["default", "key", "two"]);
+const VALUE = Buffer.from("a secret of thirty-two bytes....");
+
+describe("the file store", () => {
+  let root: string;
+  let dispose: () => Promise<void>;
+  let faults: StorageFault[];
+  let store: FsSecretStore;
+  const open = () => FsSecretStore.open(join(root, "secrets"), (fault) => faults.push(fault));
+  const file = () => join(root, "secrets", "default", "key", "one.secret");
+
+  beforeEach(async () => {
+    ({ path: root, dispose } = await temporaryFolder());
+    faults = [];
+    store = await open();
+    await store.put(PATH, VALUE, { overwrite: true }, SIGNAL);
+    await store.put(OTHER, VALUE, { overwrite: true }, SIGNAL);
+  });
+  afterEach(() => dispose());
+
+  async function names(): Promise<string[]> {
+    const found: string[] = [];
+    for await (const path of store.list(SIGNAL)) found.push(path);
+    return found.sort();
+  }
+
+  test("keeps files 0600 and folders 0700, whatever the umask and whoever made the folder", async () => {
+    expect((await stat(file())).mode & 0o777).toBe(0o600);
+    for (const folder of ["secrets", "secrets/default", "secrets/default/key"])
+      expect((await stat(join(root, folder))).mode & 0o777).toBe(0o700);
+    const loose = join(root, "volume");
+    await mkdir(loose, { mode: 0o755 });
+    await FsSecretStore.open(loose, () => undefined);
+    expect((await stat(loose)).mode & 0o777).toBe(0o700);
+  });
+
+  test("never serves a file with any one byte flipped", async () => {
+    const intact = await readFile(file());
+    for (let at = 0; at < intact.length; at++) {
+      const flipped = Buffer.from(intact);
+      flipped.writeUInt8(flipped.readUInt8(at) ^ 1, at);
+      await writeFile(file(), flipped);
+      await expect(store.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+    }
+    expect(faults.every((fault) => fault.file === file())).toBe(true);
+  });
+
+  test("never serves a file cut at any length, or with a byte appended", async () => {
+    const intact = await readFile(file());
+    for (let length = 0; length < intact.length; length++) {
+      await writeFile(file(), intact.subarray(0, length));
+      await expect(store.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+    }
+    await writeFile(file(), Buffer.concat([intact, Buffer.from("x")]));
+    await expect(store.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+  });
+
+  test("never serves one secret under the name of another", async () => {
+    await rename(join(root, "secrets", "default", "key", "two.secret"), file());
+    await expect(store.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+  });
+
+  test("a damaged secret leaves the rest readable and can be replaced or deleted", async () => {
+    await writeFile(file(), "garbage");
+    await expect(store.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+    expect(Buffer.from((await store.get(OTHER, SIGNAL)) ?? [])).toEqual(VALUE);
+    await store.put(PATH, VALUE, { overwrite: true }, SIGNAL);
+    expect(Buffer.from((await store.get(PATH, SIGNAL)) ?? [])).toEqual(VALUE);
+  });
+
+  test("names foreign files and goes on", async () => {
+    const folder = join(root, "secrets");
+    await writeFile(join(folder, "notes.txt"), "mine");
+    await writeFile(join(folder, "default", "key", "UPPER.secret"), "not an encoded name");
+    await writeFile(join(folder, "default", "key", "one.secret~"), "an editor's backup");
+    await mkdir(join(folder, "default", "key", "folder.secret"));
+    await mkdir(join(folder, "Lost Folder"));
+    expect(await names()).toEqual([PATH, OTHER]);
+    expect(faults.map((fault) => fault.file.slice(folder.length + 1)).sort()).toEqual([
+      "Lost Folder",
+      "default/key/UPPER.secret",
+      "default/key/folder.secret",
+      "default/key/one.secret~",
+      "notes.txt",
+    ]);
+  });
+
+  test("D1 does not follow a planted symbolic link, and does not wait on a planted pipe", async () => {
+    const outside = join(root, "outside");
+    await writeFile(outside, await readFile(file()));
+    await store.delete(PATH, SIGNAL);
+    await symlink(outside, file());
+    await expect(store.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+    await store.delete(PATH, SIGNAL);
+    expect(await readFile(outside)).not.toHaveLength(0);
+    execFileSync("mkfifo", [file()]);
+    await expect(store.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+  });
+
+  test("clears the leftovers of a dead writer on opening, and leaves those of a living one", async () => {
+    const folder = join(root, "secrets", "default", "key");
+    const dead = ".tmp-2147483646-00112233445566aa";
+    const earlierLife = `.tmp-${process.pid}-00112233445566bb`;
+    const living = ".tmp-1-00112233445566cc";
+    for (const name of [dead, earlierLife, living]) await writeFile(join(folder, name), "half");
+    await open();
+    expect((await readdir(folder)).sort()).toEqual([living, "one.secret", "two.secret"]);
+    expect(await names()).toEqual([PATH, OTHER]);
+    expect(faults).toEqual([]);
+  });
+
+  test("a failed write leaves the old value and no temporary file", async () => {
+    const folder = join(root, "secrets", "default", "blocked");
+    await writeFile(folder, "a file where a folder has to be");
+    const blocked = parseResourcePath(["default", "blocked", "x"]);
+    await expect(store.put(blocked, VALUE, { overwrite: true }, SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+    expect(await store.get(blocked, SIGNAL)).toBeUndefined();
+    await mkdir(join(root, "secrets", "default", "key", "dir.secret"));
+    const taken = parseResourcePath(["default", "key", "dir"]);
+    await expect(store.put(taken, VALUE, { overwrite: true }, SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+    const left = await readdir(join(root, "secrets", "default", "key"));
+    expect(left.filter((name) => name.startsWith(".tmp-"))).toEqual([]);
+  });
+
+  test("is not ready when its folder is gone", async () => {
+    await rename(join(root, "secrets"), join(root, "moved"));
+    await expect(store.ready(SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+    await mkdtemp(join(root, "x"));
+  });
+
+  test("another process's view and this one's agree", async () => {
+    const second = await open();
+    await second.put(PATH, Buffer.from("changed elsewhere"), { overwrite: true }, SIGNAL);
+    expect(Buffer.from((await store.get(PATH, SIGNAL)) ?? []).toString()).toBe("changed elsewhere");
+  });
+});
+
+describe("the memory store", () => {
+  test("refuses more than it may hold, and keeps what it has", async () => {
+    const store = new MemorySecretStore({ maxTotalBytes: 40, maxSecrets: 2 });
+    await store.put(PATH, VALUE, { overwrite: true }, SIGNAL);
+    await expect(store.put(OTHER, VALUE, { overwrite: true }, SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+    await store.put(PATH, Buffer.from("small"), { overwrite: true }, SIGNAL);
+    expect(await store.put(OTHER, VALUE, { overwrite: true }, SIGNAL)).toBe("stored");
+    const third = parseResourcePath(["default", "key", "three"]);
+    await expect(store.put(third, new Uint8Array(), { overwrite: true }, SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+  });
+});
