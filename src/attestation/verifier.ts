@@ -1,25 +1,9 @@
 import type { ConfigSection } from "../config/section.ts";
 import { KbsError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
+import type { Tee } from "../protocol/tee.ts";
 
-/** TEE names of the KBS protocol (kbs-types 0.18), as they stand on the wire after aliases are resolved. */
-export const TEES = [
-  "az-snp-vtpm",
-  "az-tdx-vtpm",
-  "cca",
-  "csv",
-  "hygondcu",
-  "nvidia",
-  "nvidia-dpu",
-  "sample",
-  "sampledevice",
-  "se",
-  "sgx",
-  "snp",
-  "tdx",
-  "tpm",
-] as const;
-export type Tee = (typeof TEES)[number];
+export type { Tee } from "../protocol/tee.ts";
 
 export type TeeClass = "cpu" | "gpu" | "switch" | "ppcie" | "dcu" | "nvidia-dpu";
 
