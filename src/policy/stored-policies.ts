@@ -1,0 +1,222 @@
+import type { TeeClass } from "../attestation/verifier.ts";
+import { KbsError } from "../errors.ts";
+import type { DocumentStore } from "../storage/document-store.ts";
+import type { CompiledPolicy, Finding, PolicyEngine } from "./policy-engine.ts";
+import { ATTESTATION_RULE, policyKind, RESOURCE_POLICY, RESOURCE_RULE } from "./policy-names.ts";
+
+/**
+ * One policy at one moment, immutable: a request that took it decides by it to the end, whatever an
+ * administrator uploads meanwhile.
+ */
+export interface PolicySnapshot {
+  readonly name: string;
+  readonly text: string;
+  /** Counts replacements; 0 is the text that came with the program. */
+  readonly version: number;
+  readonly by: string;
+  /** RFC 3339; empty for shipped text. */
+  readonly at: string;
+  /** `undefined` when the stored text no longer compiles or could not be read: deny, and say so. */
+  readonly compiled: CompiledPolicy | undefined;
+  /** Errors (then `compiled` is absent) and warnings. */
+  readonly findings: readonly Finding[];
+}
+
+export interface StoredPoliciesDependencies {
+  readonly store: DocumentStore;
+  readonly engine: PolicyEngine;
+  /** Texts that hold as long as no administrator replaced them, by policy name. */
+  readonly shipped: ReadonlyMap<string, string>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  readonly maxPolicyBytes?: number;
+}
+
+const DEFAULT_MAX_POLICY_BYTES = 1024 * 1024;
+const SHIPPED_BY = "keywarden";
+
+/** The named policies: `resource-policy`, and `<id>_<class>` for appraisal. Compiled when they arrive. */
+export class StoredPolicies {
+  readonly #dependencies: StoredPoliciesDependencies;
+  #snapshots: ReadonlyMap<string, PolicySnapshot> = new Map();
+  #lastChange: Promise<unknown> = Promise.resolve();
+
+  private constructor(dependencies: StoredPoliciesDependencies) {
+    this.#dependencies = dependencies;
+  }
+
+  /** @throws KbsError `storage-unavailable` */
+  static async open(dependencies: StoredPoliciesDependencies, signal: AbortSignal): Promise<StoredPolicies> {
+    const policies = new StoredPolicies(dependencies);
+    await policies.refresh(signal);
+    return policies;
+  }
+
+  /** The policy under this very name, or `undefined`. */
+  get(name: string): PolicySnapshot | undefined {
+    return this.#snapshots.get(name);
+  }
+
+  resourcePolicy(): PolicySnapshot | undefined {
+    return this.get(RESOURCE_POLICY);
+  }
+
+  /** @param id - `default`, say; the class is appended, as guests and tools of the protocol expect */
+  attestationPolicy(id: string, teeClass: TeeClass): PolicySnapshot | undefined {
+    return this.get(`${id}_${teeClass}`);
+  }
+
+  /** Sorted by name. */
+  list(): readonly PolicySnapshot[] {
+    return [...this.#snapshots.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  /**
+   * Compiles, then stores, then uses. A text with errors changes nothing.
+   *
+   * @returns the new snapshot; `findings` holds warnings
+   * @throws KbsError `policy-invalid` with `findings`; `storage-unavailable`
+   */
+  async put(name: string, text: string, by: string, signal: AbortSignal): Promise<PolicySnapshot> {
+    const fresh = this.#compile({ name, text, version: 0, by, at: this.#timestamp() });
+    if (fresh.compiled === undefined) throw refusal(fresh);
+    return this.#inTurn(async () => {
+      const stored = await this.#dependencies.store.put(name, text, fresh, signal);
+      const snapshot = Object.freeze({ ...fresh, version: stored.version });
+      this.#snapshots = new Map(this.#snapshots).set(name, snapshot);
+      return snapshot;
+    });
+  }
+
+  /**
+   * Forgets what administrators stored; a shipped text of that name holds again.
+   * @returns whether there was a stored text
+   * @throws KbsError `storage-unavailable`
+   */
+  async delete(name: string, signal: AbortSignal): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const was = await this.#dependencies.store.delete(name, signal);
+      const snapshots = new Map(this.#snapshots);
+      snapshots.delete(name);
+      const shipped = this.#shipped(name);
+      if (shipped !== undefined) snapshots.set(name, shipped);
+      this.#snapshots = snapshots;
+      return was;
+    });
+  }
+
+  /**
+   * Reads the store anew, for stores that others write as well. Names that ship with the program are read
+   * one by one: if an administrator's text is there but damaged, the shipped one must not take its place.
+   *
+   * @throws KbsError `storage-unavailable` when the store cannot be listed at all
+   */
+  async refresh(signal: AbortSignal): Promise<void> {
+    await this.#inTurn(async () => {
+      const snapshots = new Map<string, PolicySnapshot>();
+      for await (const document of this.#dependencies.store.list(signal)) {
+        if (policyKind(document.name) !== undefined) snapshots.set(document.name, this.#compile(document));
+      }
+      for (const name of this.#dependencies.shipped.keys()) {
+        if (!snapshots.has(name)) snapshots.set(name, await this.#readShippedName(name, signal));
+      }
+      this.#snapshots = snapshots;
+    });
+  }
+
+  async #readShippedName(name: string, signal: AbortSignal): Promise<PolicySnapshot> {
+    try {
+      const stored = await this.#dependencies.store.get(name, signal);
+      if (stored !== undefined) return this.#compile(stored);
+    } catch {
+      return unreadable(name);
+    }
+    return this.#shipped(name) ?? unreadable(name);
+  }
+
+  #shipped(name: string): PolicySnapshot | undefined {
+    const text = this.#dependencies.shipped.get(name);
+    return text === undefined ? undefined : this.#compile({ name, text, version: 0, by: SHIPPED_BY, at: "" });
+  }
+
+  #compile(source: Omit<PolicySnapshot, "compiled" | "findings">): PolicySnapshot {
+    const { name, text, version, by, at } = source;
+    const limit = this.#dependencies.maxPolicyBytes ?? DEFAULT_MAX_POLICY_BYTES;
+    const bytes = Buffer.byteLength(text, "utf8");
+    if (bytes > limit)
+      return broken(source, "policy-too-large", `the text has ${bytes} bytes, ${limit} are allowed`);
+    const { policy, findings } = this.#dependencies.engine.compile([{ file: `${name}.rego`, text }]);
+    const all = policy === undefined ? findings : [...findings, ...missingRule(name, policy)];
+    return Object.freeze({ name, text, version, by, at, compiled: policy, findings: Object.freeze(all) });
+  }
+
+  #timestamp(): string {
+    return new Date(this.#dependencies.now()).toISOString();
+  }
+
+  /** Changes happen one after the other, so that memory and store end in the same state. */
+  async #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const mine = this.#lastChange.catch(() => undefined).then(change);
+    this.#lastChange = mine.catch(() => undefined);
+    return mine;
+  }
+}
+
+/** A policy that never defines the rule it is asked for denies everything; say so when it arrives. */
+function missingRule(name: string, policy: CompiledPolicy): Finding[] {
+  const rule = policyKind(name) === "resource" ? RESOURCE_RULE : ATTESTATION_RULE;
+  if (policy.entryPoints.includes(rule)) return [];
+  const message = `the policy does not define ${rule}, so it denies everything`;
+  return [finding("warning", "rule-missing", message, name)];
+}
+
+function unreadable(name: string): PolicySnapshot {
+  const source = { name, text: "", version: 0, by: "", at: "" };
+  return broken(source, "policy-unreadable", "the stored text is damaged; set the policy again or delete it");
+}
+
+function broken(
+  source: Omit<PolicySnapshot, "compiled" | "findings">,
+  code: string,
+  message: string,
+): PolicySnapshot {
+  const findings = [finding("error", code, message, source.name)];
+  return Object.freeze({ ...source, compiled: undefined, findings });
+}
+
+function finding(severity: "error" | "warning", code: string, message: string, name: string): Finding {
+  return { severity, code, message, file: `${name}.rego`, row: 1, col: 1, endRow: 1, endCol: 1 };
+}
+
+function refusal({ name, text, findings }: PolicySnapshot): KbsError {
+  const errors = findings.filter((each) => each.severity === "error");
+  return new KbsError(
+    "policy-invalid",
+    `Policy ${name} refused, the old one stays. ${describe(errors, text)}`,
+    {
+      extra: { findings: findings.map((each) => ({ ...each })) },
+    },
+  );
+}
+
+const MAX_SHOWN = 3;
+
+function describe(errors: readonly Finding[], text: string): string {
+  const lines = text.split("\n");
+  const shown = errors.slice(0, MAX_SHOWN).map((error) => showFinding(error, lines));
+  const more = errors.length - shown.length;
+  return shown.join("\n") + (more > 0 ? `\nand ${more} more` : "");
+}
+
+const MAX_LINE = 160;
+
+/** A finding with its line and a caret under the place. */
+function showFinding(error: Finding, lines: readonly string[]): string {
+  const place = `${error.file}:${error.row}:${error.col}: ${error.message}`;
+  const line = lines[error.row - 1];
+  if (line === undefined || line.length > MAX_LINE) return place;
+  const before = [...line].slice(0, error.col - 1);
+  // Tabs stay tabs, so that the caret stands right however wide they are shown.
+  const indent = before.map((character) => (character === "\t" ? "\t" : " ")).join("");
+  return `${place}\n${line}\n${indent}^`;
+}
