@@ -1,0 +1,124 @@
+import { RArray } from "../collections.ts";
+import { isInteger, type Num } from "../numbers.ts";
+import type { Value } from "../value.ts";
+import {
+  type Builtin,
+  type BuiltinContext,
+  badType,
+  badValue,
+  bigIntAt,
+  define,
+  integerAt,
+  numberAt,
+  stringAt,
+  textsAt,
+} from "./builtin.ts";
+import { replaceAll } from "./replace.ts";
+import { arrayOf, TEXTS } from "./types.ts";
+import { hasSurrogates, lowerSimple, sliceCodePoints, upperSimple } from "./unicode.ts";
+
+/** Counts the text as produced and hands it on. */
+export function produced(text: string, ctx: BuiltinContext): string {
+  ctx.stringBytes(text.length);
+  ctx.charge(text.length >> 6);
+  return text;
+}
+
+/** Texts as an array, counted. */
+export function producedTexts(texts: readonly string[], ctx: BuiltinContext): RArray {
+  ctx.cells(texts.length);
+  ctx.charge(texts.length >> 4);
+  return RArray.of(texts);
+}
+
+function concat(args: readonly Value[], ctx: BuiltinContext): string {
+  const delimiter = stringAt(args, 0);
+  const texts = textsAt(args, 1);
+  const length = texts.reduce(
+    (sum, text) => sum + text.length,
+    delimiter.length * Math.max(0, texts.length - 1),
+  );
+  ctx.stringBytes(length);
+  ctx.charge((length >> 6) + (texts.length >> 4));
+  return texts.join(delimiter);
+}
+
+function formatInteger(args: readonly Value[], ctx: BuiltinContext): string {
+  const value = truncate(numberAt(args, 0));
+  const base = Number(numberAt(args, 1));
+  if (![2, 8, 10, 16].includes(base)) throw badType("operand 2 must be one of {2, 8, 10, 16}");
+  return produced(value.toString(base), ctx);
+}
+
+function truncate(value: Num): bigint {
+  return BigInt(typeof value === "number" && !isInteger(value) ? Math.trunc(value) : value);
+}
+
+function split(args: readonly Value[], ctx: BuiltinContext): RArray {
+  const text = stringAt(args, 0);
+  const delimiter = stringAt(args, 1);
+  ctx.charge(text.length >> 4);
+  return producedTexts(delimiter === "" ? [...text] : text.split(delimiter), ctx);
+}
+
+function splitN(args: readonly Value[], ctx: BuiltinContext): RArray {
+  const text = stringAt(args, 0);
+  const delimiter = stringAt(args, 1);
+  const limit = integerAt(args, 2);
+  ctx.charge(text.length >> 4);
+  const pieces = delimiter === "" ? [...text] : text.split(delimiter);
+  if (limit < 0 || pieces.length <= limit) return producedTexts(pieces, ctx);
+  if (limit === 0) return RArray.EMPTY;
+  const rest = pieces.slice(limit - 1).join(delimiter);
+  return producedTexts([...pieces.slice(0, limit - 1), rest], ctx);
+}
+
+function substring(args: readonly Value[], ctx: BuiltinContext): string {
+  const text = stringAt(args, 0);
+  const start = bigIntAt(args, 1);
+  const length = bigIntAt(args, 2);
+  if (start < 0n) throw badValue("negative offset");
+  if (start >= BigInt(text.length)) return "";
+  const end = length < 0n ? text.length : Number(start + length);
+  ctx.charge(text.length >> 6);
+  return produced(sliceCodePoints(text, Number(start), end), ctx);
+}
+
+function reverse(text: string): string {
+  if (hasSurrogates(text)) return [...text].reverse().join("");
+  let out = "";
+  for (let at = text.length - 1; at >= 0; at--) out += text.charAt(at);
+  return out;
+}
+
+function replaceN(args: readonly Value[], ctx: BuiltinContext): string {
+  const patterns = args[0];
+  if (typeof patterns !== "object" || patterns === null || patterns.kind !== "object")
+    throw badType("operand 1 must be object");
+  const pairs = patterns.entries().map(([from, to]) => {
+    if (typeof from !== "string") throw badType("operand 1 non-string key found in pattern object");
+    if (typeof to !== "string") throw badType("operand 1 non-string value found in pattern object");
+    return [from, to] as const;
+  });
+  return replaceAll(stringAt(args, 1), pairs, ctx);
+}
+
+const LETTERS: readonly Builtin[] = [
+  define("lower", ["string"], "string", (args, ctx) => lowerSimple(produced(stringAt(args, 0), ctx))),
+  define("upper", ["string"], "string", (args, ctx) => upperSimple(produced(stringAt(args, 0), ctx))),
+  define("strings.reverse", ["string"], "string", (args, ctx) => reverse(produced(stringAt(args, 0), ctx))),
+];
+
+/** Functions that make text out of text. */
+export const STRINGS: readonly Builtin[] = [
+  define("concat", ["string", TEXTS], "string", concat),
+  define("format_int", ["number", "number"], "string", formatInteger),
+  define("replace", ["string", "string", "string"], "string", (args, ctx) =>
+    replaceAll(stringAt(args, 0), [[stringAt(args, 1), stringAt(args, 2)]], ctx),
+  ),
+  define("strings.replace_n", [{ object: { key: "string", value: "string" } }, "string"], "string", replaceN),
+  define("split", ["string", "string"], arrayOf("string"), split),
+  define("strings.split_n", ["string", "string", "number"], arrayOf("string"), splitN),
+  define("substring", ["string", "number", "number"], "string", substring),
+  ...LETTERS,
+];
