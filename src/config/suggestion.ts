@@ -15,16 +15,24 @@ function fold(word: string): string {
   return word.slice(0, MAX_COMPARED).toLowerCase().replaceAll(/[-_]/g, "");
 }
 
-/** Levenshtein distance by rows; both words are short. */
+/** Insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
 function editDistance(left: string, right: string): number {
-  let row = Array.from({ length: right.length + 1 }, (_, at) => at);
-  for (const [at, character] of [...left].entries()) {
-    const next = [at + 1];
+  let beforeLast: readonly number[] = [];
+  let last: readonly number[] = Array.from({ length: right.length + 1 }, (_, at) => at);
+  for (let row = 1; row <= left.length; row++) {
+    const next = [row];
     for (let column = 1; column <= right.length; column++) {
-      const replaced = (row[column - 1] ?? 0) + (right[column - 1] === character ? 0 : 1);
-      next.push(Math.min(replaced, (row[column] ?? 0) + 1, (next[column - 1] ?? 0) + 1));
+      const same = left[row - 1] === right[column - 1];
+      const swapped = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+      const choices = [at(last, column - 1) + (same ? 0 : 1), at(last, column) + 1, at(next, column - 1) + 1];
+      if (row > 1 && column > 1 && swapped) choices.push(at(beforeLast, column - 2) + 1);
+      next.push(Math.min(...choices));
     }
-    row = next;
+    [beforeLast, last] = [last, next];
   }
-  return row[right.length] ?? 0;
+  return at(last, right.length);
+}
+
+function at(row: readonly number[], column: number): number {
+  return row[column] ?? Number.POSITIVE_INFINITY;
 }

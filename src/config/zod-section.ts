@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { JsonObject } from "../json/value.ts";
+import { LITERAL_SECRET } from "./parts.ts";
 import type { ConfigFault, ConfigResult, ConfigSection } from "./section.ts";
 import { didYouMean } from "./suggestion.ts";
 
@@ -47,6 +48,7 @@ function listed(known: readonly string[]): string {
 }
 
 function messageOf(issue: z.core.$ZodIssue): string {
+  if (issue.message === LITERAL_SECRET) return issue.message;
   switch (issue.code) {
     case "invalid_type":
       // "received undefined" means that the member is not there; its value is not repeated.

@@ -1,0 +1,98 @@
+import { isIP } from "node:net";
+import type { SectionValues } from "./schema.ts";
+import type { ConfigFault } from "./section.ts";
+
+/**
+ * Combinations that are each spelled correctly and together mean trouble. Every rule looks only at sections
+ * that were read without fault, so that one wrong option does not hide the others.
+ */
+type Values = Partial<SectionValues>;
+type Rule = (values: Values) => readonly ConfigFault[];
+
+export function checkCombinations(values: Values): readonly ConfigFault[] {
+  return RULES.flatMap((rule) => rule(values));
+}
+
+/** Whether `host` can only be reached from this machine. */
+export function isLoopback(host: string): boolean {
+  if (host === "localhost" || host === "::1") return true;
+  return isIP(host) === 4 && host.startsWith("127.");
+}
+
+const RULES: readonly Rule[] = [
+  ({ server }) =>
+    faultIf(
+      server !== undefined &&
+        server.tls === undefined &&
+        !isLoopback(server.host) &&
+        !server.dangerouslyAllowPlainHttp,
+      "server.tls",
+      "is missing, while server.host can be reached by other machines: give certificate and privateKey, or listen on 127.0.0.1",
+    ),
+  ({ server }) =>
+    faultIf(
+      server?.tls !== undefined && server.dangerouslyAllowPlainHttp,
+      "server.dangerouslyAllowPlainHttp",
+      "contradicts server.tls: remove one of them",
+    ),
+  ({ server }) =>
+    faultIf(
+      server !== undefined && server.headersTimeoutSeconds > server.requestTimeoutSeconds,
+      "server.headersTimeoutSeconds",
+      "must not be longer than server.requestTimeoutSeconds",
+    ),
+  ({ server }) =>
+    faultIf(
+      server?.metrics.enabled === true && server.metrics.port !== 0 && server.metrics.port === server.port,
+      "server.metrics.port",
+      "is the port of the main listener: choose another",
+    ),
+  ({ server }) =>
+    (server?.trustedProxies ?? []).flatMap((proxy, at) =>
+      faultIf(
+        /\/0+$/.test(proxy),
+        `server.trustedProxies[${at}]`,
+        "would believe everybody's X-Forwarded-For",
+      ),
+    ),
+  ({ attestation }) =>
+    faultIf(
+      attestation?.signerCertificates !== undefined && attestation.signer === undefined,
+      "attestation.signerCertificates",
+      "needs attestation.signer: the chain belongs to a key of yours",
+    ),
+  ({ mode, dev }) =>
+    faultIf(
+      mode === "production" && (dev?.dangerouslyUseDevTrustAnchors.snp.length ?? 0) > 0,
+      "dev.dangerouslyUseDevTrustAnchors.snp",
+      "is refused in production: made-up vendors need mode: development",
+    ),
+  ({ admin }) => (admin === undefined ? [] : legacyRoles(admin)),
+  ({ admin }) => (admin === undefined ? [] : repeatedRoles(admin)),
+];
+
+function legacyRoles(admin: SectionValues["admin"]): ConfigFault[] {
+  const known = new Set(admin.roles.map(({ role }) => role));
+  return admin.identityProviders.flatMap(({ legacyKeyWithoutRole: role }, at) =>
+    faultIf(
+      role !== undefined && !known.has(role),
+      `admin.identityProviders[${at}].legacyKeyWithoutRole`,
+      "names a role that admin.roles does not have",
+    ),
+  );
+}
+
+function repeatedRoles(admin: SectionValues["admin"]): ConfigFault[] {
+  const names = admin.roles.map(({ role }) => role);
+  return names.flatMap((name, at) =>
+    faultIf(
+      names.indexOf(name) !== at,
+      `admin.roles[${at}].role`,
+      "occurs twice: put all its rules under one entry",
+    ),
+  );
+}
+
+function faultIf(condition: boolean, path: string, message: string): ConfigFault[] {
+  return condition ? [{ path, message }] : [];
+}

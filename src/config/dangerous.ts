@@ -1,0 +1,40 @@
+import type { KeywardenConfig } from "./load.ts";
+import { walk } from "./walk.ts";
+
+/** A setting that takes a protection away: logged at start, and shown by `config check`. */
+export interface DangerousSwitch {
+  readonly path: string;
+  /** What it means, for a person. */
+  readonly meaning: string;
+}
+
+const MEANINGS: Readonly<Record<string, string>> = {
+  "server.dangerouslyAllowPlainHttp": "requests, and administrators' tokens with them, travel in the clear",
+  "audit.failClosed": "secrets are released even when nobody can record it",
+  "dev.dangerouslyUseDevTrustAnchors.snp": "evidence signed by made-up vendors is believed",
+  "verifiers.sample.allowSampleEvidence": "evidence that anybody can make up is believed",
+};
+
+/** Every dangerous switch that is on, in the order of the file. */
+export function dangerousSwitches(config: KeywardenConfig): readonly DangerousSwitch[] {
+  const found: DangerousSwitch[] = [];
+  walk(config, (value, path, name) => {
+    if (!isDangerous(value, path, name)) return;
+    found.push({ path, meaning: MEANINGS[path] ?? meaningOf(name) });
+  });
+  return found;
+}
+
+function isDangerous(value: unknown, path: string, name: string): boolean {
+  if (path === "audit.failClosed") return value === false;
+  if (name === "legacyKeyWithoutRole") return value !== undefined;
+  if (path.startsWith("dev.dangerouslyUseDevTrustAnchors.")) return Array.isArray(value) && value.length > 0;
+  if (!/^dangerously|^allowSampleEvidence$/.test(name)) return false;
+  return value === true || (Array.isArray(value) && value.length > 0);
+}
+
+function meaningOf(name: string): string {
+  if (name === "legacyKeyWithoutRole")
+    return "tokens without role, issuer and audience count as administrators'";
+  return "a protection is switched off";
+}

@@ -1,0 +1,150 @@
+import { z } from "zod";
+import { SECRET_STORE_DRIVERS } from "../secrets/stores.ts";
+import { count, filePath, flag, seconds, secretReference } from "./parts.ts";
+import { serverSchema } from "./schema-server.ts";
+import { adminSchema, attestationSchema, tokensSchema } from "./schema-trust.ts";
+
+const MIB = 1024 * 1024;
+
+const modeSchema = z
+  .enum(["production", "development"])
+  .default("production")
+  .describe("`development` is needed by everything below `dev`; never serve real guests with it.");
+
+const dataDirectorySchema = filePath()
+  .default("data")
+  .describe("Folder for secrets, policies, reference values, keys made at first start and the audit log.");
+
+const secretsSchema = z
+  .strictObject({
+    driver: z
+      .enum(SECRET_STORE_DRIVERS)
+      .default("fs")
+      .describe("fs: files that survive; memory: gone at the end of the process."),
+    fs: z
+      .strictObject({
+        folder: filePath()
+          .optional()
+          .meta({ examples: ["data/secrets"] })
+          .describe("Where; `<dataDirectory>/secrets` if absent."),
+      })
+      .prefault({})
+      .describe("Options of the driver fs."),
+    memory: z
+      .strictObject({
+        maxTotalBytes: count(256 * MIB, 1, 16 * 1024 * MIB).describe("Sum of the lengths of all secrets."),
+        maxSecrets: count(100_000, 1, 10_000_000).describe("Number of secrets."),
+      })
+      .prefault({})
+      .describe("Options of the driver memory."),
+  })
+  .prefault({})
+  .describe("Where secrets rest.");
+
+const stateSchema = z
+  .strictObject({
+    driver: z
+      .enum(["fs", "memory"])
+      .default("fs")
+      .describe("Where policies and reference values rest: fs in dataDirectory, or memory."),
+  })
+  .prefault({})
+  .describe("Everything administrators set that is not a secret.");
+
+const sessionsSchema = z
+  .strictObject({
+    ttlSeconds: seconds(300, 30, 3600).describe("Time a guest has from /auth to its last request by cookie."),
+    maxCompleted: count(200_000, 1, 50_000_000).describe(
+      "Attested sessions remembered at once; further ones are refused.",
+    ),
+    cookieKey: secretReference()
+      .optional()
+      .meta({ examples: [{ file: "keys/session-cookie.key" }] })
+      .describe(
+        "32 bytes, raw or base64, that seal session cookies; without it they are made in dataDirectory at first start.",
+      ),
+  })
+  .prefault({})
+  .describe("Handshakes of guests.");
+
+const pluginsSchema = z
+  .strictObject({
+    resource: z
+      .strictObject({ enabled: flag(true).describe("Whether /kbs/v0/resource is served.") })
+      .prefault({})
+      .describe("Secrets by repository, type and tag."),
+  })
+  .prefault({})
+  .describe("What lives below /kbs/v0/<name>.");
+
+const policySchema = z
+  .strictObject({
+    maxSteps: count(5_000_000, 1_000, 1_000_000_000).describe(
+      "Steps one evaluation may take before it is denied.",
+    ),
+    timeoutMilliseconds: count(250, 10, 60_000).describe("Time one evaluation may take before it is denied."),
+    maxPolicyBytes: count(MIB, 1024, 16 * MIB).describe("Longest policy text."),
+    dialect: z.enum(["v1", "v0"]).default("v1").describe("Rego version of policies that do not say."),
+  })
+  .prefault({})
+  .describe("Limits of policy evaluation; whoever reaches one is denied.");
+
+const auditSchema = z
+  .strictObject({
+    file: filePath()
+      .optional()
+      .meta({ examples: ["data/audit.ndjson"] })
+      .describe("Where; `<dataDirectory>/audit.ndjson` if absent."),
+    failClosed: flag(true).describe("Refuse a release or change whose audit record cannot be written."),
+  })
+  .prefault({})
+  .describe("The audit log: one line per decision, chained by digests.");
+
+const logSchema = z
+  .strictObject({
+    level: z
+      .enum(["debug", "info", "warn", "error"])
+      .default("info")
+      .describe("Least severity that is written."),
+  })
+  .prefault({})
+  .describe("The operational log, JSON lines on standard error.");
+
+const devSchema = z
+  .strictObject({
+    dangerouslyUseDevTrustAnchors: z
+      .strictObject({
+        snp: z
+          .array(filePath())
+          .max(8)
+          .default([])
+          .meta({ examples: [["dev/ark.pem"]] })
+          .describe("PEM files with roots that count like AMD's own."),
+      })
+      .prefault({})
+      .describe("Made-up vendors whose evidence is believed."),
+  })
+  .prefault({})
+  .describe("For trying and testing; refused unless mode is development.");
+
+/** Every section of the file but `verifiers`, whose options belong to the drivers; in the order of the file. */
+export const SECTIONS = {
+  mode: modeSchema,
+  server: serverSchema,
+  dataDirectory: dataDirectorySchema,
+  secrets: secretsSchema,
+  state: stateSchema,
+  sessions: sessionsSchema,
+  attestation: attestationSchema,
+  tokens: tokensSchema,
+  admin: adminSchema,
+  plugins: pluginsSchema,
+  policy: policySchema,
+  audit: auditSchema,
+  log: logSchema,
+  dev: devSchema,
+} as const;
+
+type Sections = typeof SECTIONS;
+export type SectionName = keyof Sections;
+export type SectionValues = { readonly [Name in SectionName]: z.output<Sections[Name]> };
