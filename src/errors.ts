@@ -36,6 +36,7 @@ export const PROBLEMS = {
   "not-found": { status: 404, title: "Not found", kbsType: "ResourceNotFound" },
   "plugin-not-found": { status: 404, title: "No such plugin", kbsType: "PluginNotFound" },
   "method-not-allowed": { status: 405, title: "Method not allowed", kbsType: "InvalidRequestPath" },
+  "request-timeout": { status: 408, title: "Request took too long to arrive", kbsType: "SerdeError" },
   conflict: { status: 409, title: "Already exists", kbsType: "PluginInternalError" },
   "payload-too-large": { status: 413, title: "Payload too large", kbsType: "SerdeError" },
   "rate-limited": { status: 429, title: "Too many requests", kbsType: "AttestationError" },

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import type { Generation } from "../protocol/handshake.ts";
+import { type Tee, teeByName } from "../protocol/tee.ts";
 
-/** Generations of the KBS protocol whose guests this server answers. */
-export type Generation = "0.1" | "0.2" | "0.4";
 export type HashAlgorithm = "sha256" | "sha384" | "sha512" | "sm3";
 
 /**
@@ -17,7 +17,7 @@ export type SessionNonce =
 export interface OpenSession {
   /** 32 lower-case hex digits. */
   readonly id: string;
-  readonly tee: string;
+  readonly tee: Tee;
   readonly generation: Generation;
   readonly hashAlgorithm: HashAlgorithm;
   readonly nonce: SessionNonce;
@@ -32,7 +32,6 @@ export const NONCE_BYTES = 32;
 const DIGEST_BYTES = 32;
 /** Longest text nonce carried whole: the cookie stays below the 3,900 bytes that real clients were seen to send back. */
 const MAX_TEXT_BYTES = 2600;
-const MAX_TEE_BYTES = 40;
 const HEAD_BYTES = 5;
 
 // The numbers are the wire format of cookies in flight during an upgrade: append, never renumber.
@@ -68,8 +67,6 @@ export function nonceEquals(nonce: SessionNonce, seen: string): boolean {
 export function encodeSession(session: OpenSession): Buffer {
   const tee = Buffer.from(session.tee, "latin1");
   const nonce = nonceBytes(session.nonce);
-  if (tee.length === 0 || tee.length > MAX_TEE_BYTES)
-    throw new RangeError("a TEE name of this length has no form");
   const record = Buffer.alloc(HEAD_BYTES + tee.length + ID_BYTES + 12 + nonce.length);
   record[0] = RECORD_VERSION;
   record[1] = indexIn(GENERATIONS, session.generation);
@@ -93,12 +90,13 @@ export function decodeSession(record: Buffer): OpenSession | undefined {
   const rest = HEAD_BYTES + teeLength;
   if (record[0] !== RECORD_VERSION || generation === undefined || hashAlgorithm === undefined)
     return undefined;
-  if (teeLength === 0 || record.length < rest + ID_BYTES + 12) return undefined;
+  if (record.length < rest + ID_BYTES + 12) return undefined;
+  const tee = teeByName(record.toString("latin1", HEAD_BYTES, rest));
   const nonce = decodeNonce(NONCE_KINDS[record[3] ?? -1], record.subarray(rest + ID_BYTES + 12));
-  if (nonce === undefined) return undefined;
+  if (tee === undefined || nonce === undefined) return undefined;
   return {
     id: record.toString("hex", rest, rest + ID_BYTES),
-    tee: record.toString("latin1", HEAD_BYTES, rest),
+    tee,
     generation,
     hashAlgorithm,
     nonce,

@@ -1,10 +1,11 @@
 import { timingSafeEqual } from "node:crypto";
 import { KbsError } from "../errors.ts";
+import type { Generation } from "../protocol/handshake.ts";
+import type { Tee } from "../protocol/tee.ts";
 import type { KeyRing } from "./seal.ts";
 import {
   decodeSession,
   encodeSession,
-  type Generation,
   type HashAlgorithm,
   NONCE_BYTES,
   nonceEquals,
@@ -31,7 +32,7 @@ export interface SessionsOptions {
 }
 
 export interface SessionRequest {
-  readonly tee: string;
+  readonly tee: Tee;
   readonly generation: Generation;
   readonly hashAlgorithm: HashAlgorithm;
   /** A challenge made by the verifier; without one the session makes 32 random bytes. */

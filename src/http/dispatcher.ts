@@ -1,0 +1,95 @@
+import type { IncomingMessage } from "node:http";
+import { KbsError } from "../errors.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import type { Exchange } from "./exchange.ts";
+import { ADMIN_NAMES, type ExpressDoor, pluginNotFound } from "./express-door.ts";
+import type { GuestDoor } from "./guest-door.ts";
+import type { ReleasePort } from "./ports.ts";
+import { parseTarget, type RequestTarget } from "./request-target.ts";
+
+export interface DispatcherDependencies {
+  readonly guests: GuestDoor;
+  readonly others: ExpressDoor;
+  readonly release: ReleasePort;
+  readonly metrics: Metrics;
+}
+
+const API_METHODS: ReadonlySet<string> = new Set(["GET", "POST", "PUT", "DELETE"]);
+
+/**
+ * Decides which door a request goes through. Built-in calls come before plugins, and only in the methods they
+ * have: any other method of theirs is looked for among the plugins, as clients of the reference server expect.
+ */
+export async function dispatch(exchange: Exchange, parts: DispatcherDependencies): Promise<void> {
+  const { request } = exchange;
+  try {
+    checkHost(request);
+    const target = parseTarget(request.url ?? "");
+    if (target.kind === "api") await dispatchApi(exchange, target, parts);
+    else parts.others.handle(exchange, undefined);
+  } catch (error) {
+    exchange.refuse(error);
+  }
+}
+
+async function dispatchApi(
+  exchange: Exchange,
+  target: RequestTarget & { kind: "api" },
+  parts: DispatcherDependencies,
+): Promise<void> {
+  const { segments, query } = target;
+  const method = exchange.request.method ?? "";
+  countRequest(exchange.request, parts.metrics);
+  const door = doorOf(method, segments, parts.release);
+  if (door === "auth") await parts.guests.auth(exchange);
+  else if (door === "attest") await parts.guests.attest(exchange);
+  else if (door === "release") await parts.guests.release(exchange, segments, query);
+  else if (door === "others") parts.others.handle(exchange, target);
+  else if (door === "method-not-allowed") refuseMethod(exchange);
+  else exchange.refuse(pluginNotFound(segments[0] ?? ""));
+}
+
+type Door = "auth" | "attest" | "release" | "others" | "method-not-allowed" | "plugin-not-found";
+
+function doorOf(method: string, segments: readonly string[], release: ReleasePort): Door {
+  const [name = "", ...path] = segments;
+  if (!API_METHODS.has(method)) return "method-not-allowed";
+  if (method === "POST" && (name === "auth" || name === "attest")) return name;
+  if (ADMIN_NAMES.has(name) || isResourceList(method, segments)) return "others";
+  const access = release.access(name, method, path);
+  if (access === "token") return "release";
+  return access === "admin" ? "others" : "plugin-not-found";
+}
+
+function refuseMethod(exchange: Exchange): void {
+  const refusal = new KbsError("method-not-allowed", "Only GET, POST, PUT and DELETE are answered here.");
+  exchange.refuse(refusal, ["allow", "GET, POST, PUT, DELETE"]);
+}
+
+/** `GET /kbs/v0/resource`, with or without a slash at its end, is an administrator's question for all names. */
+function isResourceList(method: string, segments: readonly string[]): boolean {
+  return (
+    method === "GET" &&
+    segments[0] === "resource" &&
+    segments.slice(1).join("") === "" &&
+    segments.length <= 2
+  );
+}
+
+/** Exactly one Host (RFC 9112 §3.2): proxies and servers that pick different ones serve different requests. */
+function checkHost(request: IncomingMessage): void {
+  let hosts = 0;
+  const { rawHeaders } = request;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name !== undefined && name.length === 4 && name.toLowerCase() === "host") hosts++;
+  }
+  if (hosts > 1 || (hosts === 0 && request.httpVersion === "1.1"))
+    throw new KbsError("malformed-request", "The request must have exactly one Host header.");
+}
+
+function countRequest(request: IncomingMessage, metrics: Metrics): void {
+  metrics.httpRequests.inc();
+  const length = Number(request.headers["content-length"] ?? 0);
+  metrics.httpRequestSize.observe(Number.isFinite(length) ? length : 0);
+}
