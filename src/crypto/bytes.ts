@@ -1,0 +1,38 @@
+import { timingSafeEqual } from "node:crypto";
+
+/** Compares in time that depends on the lengths only. Different lengths are different values. */
+export function equalBytes(left: Uint8Array, right: Uint8Array): boolean {
+  return left.byteLength === right.byteLength && timingSafeEqual(left, right);
+}
+
+/** @returns whether every byte is zero; true for an empty array */
+export function isZero(bytes: Uint8Array): boolean {
+  for (const byte of bytes) if (byte !== 0) return false;
+  return true;
+}
+
+/** Lower-case hexadecimal. */
+export function toHex(bytes: Uint8Array): string {
+  return asBuffer(bytes).toString("hex");
+}
+
+/** A view on the same memory; `Buffer.from(bytes)` would copy. */
+export function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/**
+ * Reads hexadecimal text of either case.
+ *
+ * @returns undefined for anything else; `Buffer.from(text, "hex")` stops silently at the first bad digit
+ */
+export function fromHex(text: string): Buffer | undefined {
+  return text.length % 2 === 0 && /^[0-9a-fA-F]*$/.test(text) ? Buffer.from(text, "hex") : undefined;
+}
+
+/** `bytes` followed by zeros up to `length`; longer input is cut to its first `length` bytes. */
+export function resize(bytes: Uint8Array, length: number): Buffer {
+  const out = Buffer.alloc(length);
+  out.set(bytes.subarray(0, length));
+  return out;
+}
