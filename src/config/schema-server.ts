@@ -12,34 +12,16 @@ const tls = z
   })
   .describe("Certificate and key; both are read again when the files change.");
 
-function rate(perSecond: number, burst: number, sentence: string) {
-  return z
-    .strictObject({
-      perSecond: count(perSecond, 1, 1_000_000).describe("Requests per second in the long run."),
-      burst: count(burst, 1, 10_000_000).describe("Requests at once after a quiet time."),
-    })
-    .prefault({})
-    .describe(sentence);
-}
-
-const rateLimits = z
+const rateLimit = z
   .strictObject({
-    ipv4PrefixLength: count(32, 8, 32).describe(
-      "Clients whose IPv4 addresses share this many bits share a limit.",
-    ),
-    ipv6PrefixLength: count(64, 16, 128).describe(
-      "Clients whose IPv6 addresses share this many bits share a limit.",
-    ),
-    maxPrefixes: count(100_000, 100, 10_000_000).describe(
+    requestsPerSecond: count(1_000, 1, 1_000_000).describe("Requests per second in the long run."),
+    burst: count(4_000, 1, 10_000_000).describe("Requests at once after a quiet time."),
+    maxPrefixes: count(65_536, 100, 10_000_000).describe(
       "Prefixes remembered at once; when the table is full, new ones are refused.",
     ),
-    auth: rate(500, 20_000, "Limit of POST /kbs/v0/auth."),
-    attest: rate(100, 2_000, "Limit of POST /kbs/v0/attest."),
-    resource: rate(500, 10_000, "Limit of calls to plugins, GET /kbs/v0/resource among them."),
-    admin: rate(100, 2_000, "Limit of administrative calls."),
   })
   .prefault({})
-  .describe("How many requests one network prefix may make.");
+  .describe("How many requests one network prefix (an IPv4 address, an IPv6 /64) may make.");
 
 const metrics = z
   .strictObject({
@@ -88,11 +70,15 @@ export const serverSchema = z
     maxHeaderBytes: count(MIB, 128 * 1024, 16 * MIB).describe(
       "Longest request head; attestation tokens can be large.",
     ),
-    requestTimeoutSeconds: seconds(60, 1, 600).describe("Deadline for receiving and answering one request."),
-    headersTimeoutSeconds: seconds(15, 1, 120).describe("Deadline for receiving the head of a request."),
-    keepAliveSeconds: seconds(60, 1, 600).describe("How long an idle connection is kept."),
+    headersTimeoutSeconds: seconds(10, 1, 120).describe("Time for the head of a request to arrive."),
+    requestTimeoutSeconds: seconds(60, 1, 600).describe("Time for a whole request to arrive."),
+    deadlineSeconds: seconds(50, 1, 600).describe("Time for the answer; guests give up after 60 seconds."),
+    keepAliveSeconds: seconds(75, 1, 600).describe("How long an idle connection is kept."),
     maxConnections: count(10_000, 10, 1_000_000).describe(
       "Connections open at once; further ones are refused.",
+    ),
+    maxConnectionsPerPrefix: count(2_000, 1, 1_000_000).describe(
+      "Connections open at once from one network prefix.",
     ),
     drainSeconds: seconds(20, 0, 600).describe("How long requests in progress may go on after SIGTERM."),
     trustedProxies: z
@@ -101,7 +87,7 @@ export const serverSchema = z
       .default([])
       .meta({ examples: [["10.0.0.0/8"]] })
       .describe("Proxies whose X-Forwarded-For is believed; from anybody else it is ignored."),
-    rateLimits,
+    rateLimit,
     metrics,
   })
   .prefault({})

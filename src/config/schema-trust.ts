@@ -62,9 +62,9 @@ export const attestationSchema = z
     explainInDetail: flag(false).describe(
       "Say in the answer to a refused guest what was expected and seen; without it only the failed check is named.",
     ),
-    timeoutSeconds: seconds(30, 1, 300).describe("Deadline for verifying the evidence of one guest."),
-    maxConcurrent: count(256, 1, 10_000).describe(
-      "Verifications in progress at once; further ones are refused with 503.",
+    maxConcurrent: count(256, 1, 10_000).describe("Verifications in progress at once."),
+    maxWaiting: count(1_024, 0, 100_000).describe(
+      "Guests waiting for their turn; further ones are refused with 503.",
     ),
   })
   .prefault({})

@@ -1,0 +1,145 @@
+import { KbsError } from "../errors.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
+import { writeJson } from "../json/write.ts";
+import type { PolicySnapshot } from "../policy/stored-policies.ts";
+import { authoriseAdmin, type Role } from "./access.ts";
+import type { Administration } from "./administration.ts";
+import { type AdminAuthentication, authenticateAdmin } from "./authenticate.ts";
+
+/** A call before its body is read: what is asked for, and by whom allegedly. */
+export interface AdminCall {
+  readonly method: string;
+  /** Percent-decoded once; what the rules of a role are matched against. */
+  readonly path: string;
+  readonly authorization: string | undefined;
+}
+
+export interface AdminIdentity {
+  readonly name: string;
+  readonly role: string;
+}
+
+export interface AdminOperation {
+  readonly operation: string;
+  readonly plugin: string;
+  readonly method: string;
+  /** Decoded segments after the plugin's name. */
+  readonly path: readonly string[];
+  /** The same, joined with `/`. */
+  readonly id: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+}
+
+export interface AdminAnswer {
+  readonly contentType?: string;
+  readonly body?: string;
+  /** Facts for the audit record. */
+  readonly audit?: JsonObject;
+}
+
+export interface AdminServiceDependencies {
+  readonly administration: Administration;
+  readonly authentication: AdminAuthentication;
+  readonly roles: readonly Role[];
+}
+
+/** The administrative calls of the KBS API as one table: who may make them, and what each of them does. */
+export class AdminService {
+  readonly #parts: AdminServiceDependencies;
+
+  constructor(parts: AdminServiceDependencies) {
+    this.#parts = parts;
+  }
+
+  /** @throws KbsError `unauthenticated`, `admin-forbidden` */
+  async authorize(call: AdminCall): Promise<AdminIdentity> {
+    const administrator = await authenticateAdmin(call.authorization, this.#parts.authentication);
+    authoriseAdmin(administrator, call.method, call.path, this.#parts.roles);
+    return { name: administrator.subject, role: administrator.role };
+  }
+
+  /** @throws KbsError of the use case, see `Administration` */
+  async perform(
+    operation: AdminOperation,
+    administrator: AdminIdentity,
+    _context: unknown,
+    signal: AbortSignal,
+  ): Promise<AdminAnswer> {
+    const name =
+      operation.operation === "plugin" ? `${operation.plugin} ${operation.method}` : operation.operation;
+    const use = Object.hasOwn(USE_CASES, name) ? USE_CASES[name] : undefined;
+    if (use === undefined) throw new KbsError("plugin-not-found", `Plugin ${operation.plugin} not found`);
+    return use(this.#parts.administration, operation, administrator.name, signal);
+  }
+}
+
+type UseCase = (
+  administration: Administration,
+  operation: AdminOperation,
+  by: string,
+  signal: AbortSignal,
+) => AdminAnswer | Promise<AdminAnswer>;
+
+const USE_CASES: Readonly<Record<string, UseCase>> = {
+  "resource POST": async (admin, { path, body, query }, _by, signal) => {
+    const overwrite = overwriteOf(query);
+    const stored = await admin.setResource(path, body, { overwrite }, signal);
+    return { audit: { resource: stored, bytes: body.length, overwrite } };
+  },
+  "resource DELETE": async (admin, { path }, _by, signal) => ({
+    audit: { resource: await admin.deleteResource(path, signal) },
+  }),
+  "resource.list": async (admin, _operation, _by, signal) => json([...(await admin.listResources(signal))]),
+
+  "resource-policy.set": async (admin, { body }, by, signal) =>
+    stored(await admin.setResourcePolicy(body, by, signal)),
+  "resource-policy.list": (admin) => json([...admin.listResourcePolicies()]),
+  "resource-policy.get": (admin, { id }) => text(admin.getResourcePolicy(id)),
+  "resource-policy.delete": async (admin, { id }, _by, signal) => {
+    await admin.deleteResourcePolicy(id, signal);
+    return {};
+  },
+
+  "attestation-policy.set": async (admin, { body }, by, signal) =>
+    stored(await admin.setAttestationPolicy(body, by, signal)),
+  "attestation-policy.list": (admin) => json([...admin.listAttestationPolicies()]),
+  "attestation-policy.get": (admin, { id }) => text(admin.getAttestationPolicy(id)),
+  "attestation-policy.delete": async (admin, { id }, _by, signal) => {
+    await admin.deleteAttestationPolicy(id, signal);
+    return {};
+  },
+
+  "reference-value.set": async (admin, { body }, by, signal) => ({
+    contentType: "application/json",
+    audit: { names: [...(await admin.setReferenceValues(body, by, signal))].slice(0, 100) },
+  }),
+  "reference-value.list": (admin) => json(admin.listReferenceValues().map((value) => ({ ...value }))),
+  "reference-value.get": (admin, { id }) => json(admin.getReferenceValue(id)),
+  "reference-value.delete": async (admin, { id }, _by, signal) => {
+    await admin.deleteReferenceValue(id, signal);
+    return {};
+  },
+};
+
+/** `?overwrite=false` keeps what is there. */
+function overwriteOf(query: Readonly<Record<string, string>>): boolean {
+  const asked = query["overwrite"] ?? "true";
+  if (asked !== "true" && asked !== "false")
+    throw new KbsError("malformed-request", "The query parameter overwrite is true or false.");
+  return asked === "true";
+}
+
+function json(value: JsonValue): AdminAnswer {
+  return { contentType: "application/json", body: writeJson(value) };
+}
+
+function text(policy: PolicySnapshot): AdminAnswer {
+  return { contentType: "text/plain; charset=utf-8", body: policy.text };
+}
+
+/** Clients take no body here; what was warned of stands in the audit record, and the policy can be read back. */
+function stored({ name, version, compiled, findings }: PolicySnapshot): AdminAnswer {
+  const warnings = findings.map(({ code, row, message }) => `${row}: ${code}: ${message}`).slice(0, 20);
+  return { audit: { policy: name, version, hash: compiled?.hash ?? null, warnings } };
+}

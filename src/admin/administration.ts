@@ -1,0 +1,184 @@
+import type { ReferenceValue, ReferenceValues } from "../attestation/reference-values/reference-values.ts";
+import { KbsError } from "../errors.ts";
+import type { JsonValue } from "../json/value.ts";
+import { attestationPolicyFault, policyKind, RESOURCE_POLICY } from "../policy/policy-names.ts";
+import type { PolicySnapshot, StoredPolicies } from "../policy/stored-policies.ts";
+import { parseResourcePath, type ResourcePath } from "../protocol/resource-path.ts";
+import type { SecretStore } from "../secrets/secret-store.ts";
+import {
+  parseAttestationPolicyUpload,
+  parseReferenceValueUpload,
+  parseResourcePolicyUpload,
+} from "./uploads.ts";
+
+export interface AdministrationDependencies {
+  readonly secrets: SecretStore;
+  readonly policies: StoredPolicies;
+  readonly referenceValues: ReferenceValues;
+}
+
+/** Most names one answer lists. */
+const MAX_LISTED = 100_000;
+
+/**
+ * What administrators can do, without HTTP and without the question who may: callers have asked
+ * `authenticateAdmin` and `authoriseAdmin`, and see to the audit record.
+ */
+export class Administration {
+  readonly #parts: AdministrationDependencies;
+
+  constructor(parts: AdministrationDependencies) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @param segments - repository, type, tag
+   * @throws KbsError `resource-path-invalid`, `conflict`, `storage-unavailable`
+   */
+  async setResource(
+    segments: readonly string[],
+    value: Uint8Array,
+    options: { readonly overwrite: boolean },
+    signal: AbortSignal,
+  ): Promise<ResourcePath> {
+    const path = parseResourcePath(segments);
+    const outcome = await this.#parts.secrets.put(path, value, options, signal);
+    if (outcome === "exists") throw new KbsError("conflict", `${path} exists already and was left as it is.`);
+    return path;
+  }
+
+  /** @throws KbsError `resource-path-invalid`, `not-found`, `storage-unavailable` */
+  async getResource(segments: readonly string[], signal: AbortSignal): Promise<Uint8Array> {
+    const path = parseResourcePath(segments);
+    const value = await this.#parts.secrets.get(path, signal);
+    if (value === undefined) throw absent(`There is no secret at ${path}`);
+    return value;
+  }
+
+  /** @throws KbsError `resource-path-invalid`, `not-found`, `storage-unavailable` */
+  async deleteResource(segments: readonly string[], signal: AbortSignal): Promise<ResourcePath> {
+    const path = parseResourcePath(segments);
+    if (!(await this.#parts.secrets.delete(path, signal))) throw absent(`There is no secret at ${path}`);
+    return path;
+  }
+
+  /** Sorted. @throws KbsError `storage-unavailable`, also when there are more than an answer may hold */
+  async listResources(signal: AbortSignal): Promise<readonly ResourcePath[]> {
+    const paths: ResourcePath[] = [];
+    for await (const path of this.#parts.secrets.list(signal)) {
+      if (paths.length >= MAX_LISTED)
+        throw new KbsError(
+          "overloaded",
+          `There are more than ${MAX_LISTED} secrets, too many to list at once.`,
+        );
+      paths.push(path);
+    }
+    return paths.sort();
+  }
+
+  /**
+   * @param body - the call's body, see `parseResourcePolicyUpload`
+   * @throws KbsError `policy-invalid` with `findings`, `storage-unavailable`
+   */
+  async setResourcePolicy(body: Uint8Array, by: string, signal: AbortSignal): Promise<PolicySnapshot> {
+    const { name, text } = parseResourcePolicyUpload(body);
+    return this.#parts.policies.put(name, text, by, signal);
+  }
+
+  /** Ids of resource policies: the one there is. */
+  listResourcePolicies(): readonly string[] {
+    return this.#names("resource");
+  }
+
+  /** @throws KbsError `not-found` */
+  getResourcePolicy(id: string): PolicySnapshot {
+    return this.#policy(id === RESOURCE_POLICY ? id : undefined, id);
+  }
+
+  /** Afterwards the shipped policy holds. @throws KbsError `not-found`, `storage-unavailable` */
+  async deleteResourcePolicy(id: string, signal: AbortSignal): Promise<void> {
+    await this.#deletePolicy(id === RESOURCE_POLICY ? id : undefined, id, signal);
+  }
+
+  /**
+   * @param body - the call's body, see `parseAttestationPolicyUpload`
+   * @throws KbsError `policy-invalid` with `findings`, `storage-unavailable`
+   */
+  async setAttestationPolicy(body: Uint8Array, by: string, signal: AbortSignal): Promise<PolicySnapshot> {
+    const { name, text } = parseAttestationPolicyUpload(body);
+    return this.#parts.policies.put(name, text, by, signal);
+  }
+
+  listAttestationPolicies(): readonly string[] {
+    return this.#names("attestation");
+  }
+
+  /** @throws KbsError `not-found` */
+  getAttestationPolicy(id: string): PolicySnapshot {
+    return this.#policy(attestationPolicyFault(id) === undefined ? id : undefined, id);
+  }
+
+  /** Afterwards the shipped policy of that name holds, if there is one. @throws KbsError `not-found`, `storage-unavailable` */
+  async deleteAttestationPolicy(id: string, signal: AbortSignal): Promise<void> {
+    await this.#deletePolicy(attestationPolicyFault(id) === undefined ? id : undefined, id, signal);
+  }
+
+  /**
+   * @param body - a registration message of the reference value provider
+   * @returns the names that were registered
+   * @throws KbsError `reference-value-invalid`, `storage-unavailable`
+   */
+  async setReferenceValues(body: Uint8Array, by: string, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#parts.referenceValues.register(parseReferenceValueUpload(body), by, signal);
+  }
+
+  /** The bare value. @throws KbsError `not-found` when it is absent or has expired */
+  getReferenceValue(name: string): JsonValue {
+    const found = this.#parts.referenceValues.get(name);
+    if (found !== undefined) return found.value;
+    const expired = this.#parts.referenceValues.list().find((each) => each.name === name);
+    throw absent(
+      expired === undefined
+        ? "No reference value has this name"
+        : `This reference value expired on ${expired.expiresAt} and counts as unknown`,
+      "RvpsError",
+    );
+  }
+
+  listReferenceValues(): readonly (ReferenceValue & { readonly expired: boolean })[] {
+    const { referenceValues } = this.#parts;
+    return referenceValues.list().map((value) => ({ ...value, expired: referenceValues.isExpired(value) }));
+  }
+
+  /** @throws KbsError `not-found`, `storage-unavailable` */
+  async deleteReferenceValue(name: string, signal: AbortSignal): Promise<void> {
+    if (!(await this.#parts.referenceValues.delete(name, signal)))
+      throw absent("No reference value has this name", "RvpsError");
+  }
+
+  #names(kind: "resource" | "attestation"): readonly string[] {
+    return this.#parts.policies
+      .list()
+      .map(({ name }) => name)
+      .filter((name) => policyKind(name) === kind);
+  }
+
+  #policy(name: string | undefined, asked: string): PolicySnapshot {
+    const found = name === undefined ? undefined : this.#parts.policies.get(name);
+    if (found === undefined) throw absent(`There is no policy ${shown(asked)}`);
+    return found;
+  }
+
+  async #deletePolicy(name: string | undefined, asked: string, signal: AbortSignal): Promise<void> {
+    if (name !== undefined && (await this.#parts.policies.delete(name, signal))) return;
+    throw absent(`No administrator has set a policy ${shown(asked)}`);
+  }
+}
+
+function shown(name: string): string {
+  return JSON.stringify(name.length > 80 ? `${name.slice(0, 80)}…` : name);
+}
+
+function absent(sentence: string, kbsType?: string): KbsError {
+  return new KbsError("not-found", `${sentence}.`, kbsType === undefined ? {} : { kbsType });
+}
