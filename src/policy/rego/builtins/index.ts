@@ -1,0 +1,39 @@
+/** All functions a policy may call, one file per family. */
+import { AGGREGATES } from "./aggregates.ts";
+import { ARRAYS } from "./arrays.ts";
+import type { Builtin } from "./builtin.ts";
+import { CONVERSION } from "./conversion.ts";
+import { ENCODING } from "./encoding.ts";
+import { JSON_PATCH } from "./json-patch.ts";
+import { JSON_PATHS } from "./json-paths.ts";
+import { NUMBERS } from "./numbers.ts";
+import { OBJECTS } from "./objects.ts";
+import { OPERATORS } from "./operators.ts";
+import { SPRINTF } from "./sprintf.ts";
+import { STRING_TESTS } from "./string-tests.ts";
+import { STRINGS } from "./strings.ts";
+
+export type { Builtin, BuiltinContext } from "./builtin.ts";
+export { FORBIDDEN, type ForbiddenBuiltin } from "./forbidden.ts";
+export { RegexCache } from "./regex-cache.ts";
+export type { TypeSpec } from "./types.ts";
+
+const FAMILIES: readonly (readonly Builtin[])[] = [
+  OPERATORS,
+  AGGREGATES,
+  ARRAYS,
+  OBJECTS,
+  JSON_PATHS,
+  JSON_PATCH,
+  STRINGS,
+  STRING_TESTS,
+  SPRINTF,
+  NUMBERS,
+  CONVERSION,
+  ENCODING,
+];
+
+/** By name, the functions behind operators included. `print` is not here: it takes undefined arguments. */
+export const BUILTINS: ReadonlyMap<string, Builtin> = new Map(
+  FAMILIES.flat().map((builtin) => [builtin.name, builtin]),
+);
