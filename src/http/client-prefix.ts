@@ -1,25 +1,54 @@
 import { BlockList, isIP, isIPv4 } from "node:net";
 
-/**
- * Network prefix that limits are kept for: one IPv4 address, or the /64 that any IPv6 host can change addresses
- * within at will.
- */
-export function prefixOf(address: string): string {
-  if (isIPv4(address)) return address;
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
-  if (mapped?.[1] !== undefined) return mapped[1];
-  return isIP(address) === 6 ? `${ipv6Groups(address).slice(0, 4).join(":")}::/64` : "unknown";
+/** How many leading bits of an address make a client, for limits. */
+export interface PrefixLengths {
+  readonly ipv4PrefixLength: number;
+  readonly ipv6PrefixLength: number;
 }
 
-/** The eight groups of an IPv6 address, without leading zeros. */
-function ipv6Groups(address: string): string[] {
-  const bare = address.replace(/%.*$/, "").toLowerCase();
-  const [head = "", tail] = bare.split("::");
+/** One IPv4 address, or the /64 within which any IPv6 host changes its address at will. */
+export const DEFAULT_PREFIX_LENGTHS: PrefixLengths = { ipv4PrefixLength: 32, ipv6PrefixLength: 64 };
+
+/** The network prefix that limits are kept for. IPv4 in IPv6 dress (`::ffff:192.0.2.1`) is IPv4. */
+export function prefixOf(address: string, lengths: PrefixLengths = DEFAULT_PREFIX_LENGTHS): string {
+  const plain = withoutMapping(address);
+  if (isIPv4(plain)) return ipv4Prefix(plain, lengths.ipv4PrefixLength);
+  return isIP(plain) === 6 ? ipv6Prefix(plain, lengths.ipv6PrefixLength) : "unknown";
+}
+
+function ipv4Prefix(address: string, length: number): string {
+  if (length >= 32) return address;
+  const value = address.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  return `${Math.floor(value / 2 ** (32 - length))}/${length}`;
+}
+
+function ipv6Prefix(address: string, length: number): string {
+  let left = length;
+  const groups = ipv6Groups(address).map((group) => {
+    const kept = Math.min(16, Math.max(0, left));
+    left -= kept;
+    return (Math.floor(group / 2 ** (16 - kept)) * 2 ** (16 - kept)).toString(16);
+  });
+  return `${groups.join(":")}/${length}`;
+}
+
+/** The eight groups of an address that `isIP` took for IPv6. */
+function ipv6Groups(address: string): number[] {
+  const bare = address.replace(/%.*$/, "").replace(/\d+\.\d+\.\d+\.\d+$/, asGroups);
+  const [head = "", tail = ""] = bare.split("::");
   const before = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  const missing = tail === undefined ? 0 : 8 - before.length - after.length;
-  const groups = [...before, ...Array.from({ length: Math.max(0, missing) }, () => "0"), ...after];
-  return groups.map((group) => group.replace(/^0+(?=.)/, ""));
+  const after = tail === "" ? [] : tail.split(":");
+  const zeros = Array.from({ length: Math.max(0, 8 - before.length - after.length) }, () => "0");
+  return [...before, ...zeros, ...after].map((group) => Number.parseInt(group, 16));
+}
+
+function asGroups(ipv4: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = ipv4.split(".").map(Number);
+  return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+}
+
+function withoutMapping(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice("::ffff:".length) : address;
 }
 
 /** Proxies whose word about the client is believed. */
@@ -36,7 +65,7 @@ export class TrustedProxies {
   /** Whether connections from there carry many clients. */
   includes(address: string): boolean {
     if (!this.#any) return false;
-    const plain = address.replace(/^::ffff:(?=\d+\.)/i, "");
+    const plain = withoutMapping(address);
     const family = isIP(plain);
     return family !== 0 && this.#list.check(plain, family === 4 ? "ipv4" : "ipv6");
   }

@@ -1,12 +1,13 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
-import { prefixOf, type TrustedProxies } from "./client-prefix.ts";
+import { type PrefixLengths, prefixOf, type TrustedProxies } from "./client-prefix.ts";
 
 export interface ConnectionLimits {
   /** Connections at once, from everywhere. */
   readonly maxConnections: number;
   /** Connections at once from one prefix; trusted proxies carry many clients and are exempt. */
   readonly maxConnectionsPerPrefix: number;
+  readonly rates: PrefixLengths;
 }
 
 /** Closes what goes beyond the limits before a byte of it was read: nobody can hold all connections alone. */
@@ -23,7 +24,7 @@ export function limitConnections(
   server.on("connection", (socket: Socket) => {
     const address = socket.remoteAddress ?? "";
     if (proxies.includes(address)) return;
-    const prefix = prefixOf(address);
+    const prefix = prefixOf(address, limits.rates);
     const count = (open.get(prefix) ?? 0) + 1;
     if (count > limits.maxConnectionsPerPrefix) {
       onRefused();

@@ -5,6 +5,7 @@ import type { Exchange } from "./exchange.ts";
 import { ADMIN_NAMES, type ExpressDoor, pluginNotFound } from "./express-door.ts";
 import type { GuestDoor } from "./guest-door.ts";
 import type { ReleasePort } from "./ports.ts";
+import type { RateClass, RateLimits } from "./rate-limits.ts";
 import { parseTarget, type RequestTarget } from "./request-target.ts";
 
 export interface DispatcherDependencies {
@@ -12,6 +13,7 @@ export interface DispatcherDependencies {
   readonly others: ExpressDoor;
   readonly release: ReleasePort;
   readonly metrics: Metrics;
+  readonly rates: RateLimits;
 }
 
 const API_METHODS: ReadonlySet<string> = new Set(["GET", "POST", "PUT", "DELETE"]);
@@ -26,10 +28,18 @@ export async function dispatch(exchange: Exchange, parts: DispatcherDependencies
     checkHost(request);
     const target = parseTarget(request.url ?? "");
     if (target.kind === "api") await dispatchApi(exchange, target, parts);
-    else parts.others.handle(exchange, undefined);
+    else serveOutside(exchange, target.path, parts);
   } catch (error) {
     exchange.refuse(error);
   }
+}
+
+/** Probes are few, and losing them to a limit would take a healthy server out of service. */
+const PROBES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"]);
+
+function serveOutside(exchange: Exchange, path: string, parts: DispatcherDependencies): void {
+  if (!PROBES.has(path)) parts.rates.check("resource", exchange.client);
+  parts.others.handle(exchange, undefined);
 }
 
 async function dispatchApi(
@@ -41,6 +51,7 @@ async function dispatchApi(
   const method = exchange.request.method ?? "";
   countRequest(exchange.request, parts.metrics);
   const door = doorOf(method, segments, parts.release);
+  parts.rates.check(RATE_OF[door], exchange.client);
   if (door === "auth") await parts.guests.auth(exchange);
   else if (door === "attest") await parts.guests.attest(exchange);
   else if (door === "release") await parts.guests.release(exchange, segments, query);
@@ -50,6 +61,16 @@ async function dispatchApi(
 }
 
 type Door = "auth" | "attest" | "release" | "others" | "method-not-allowed" | "plugin-not-found";
+
+/** Which limit a request counts against; what nobody answers is as cheap to ask for as a plugin. */
+const RATE_OF: Readonly<Record<Door, RateClass>> = {
+  auth: "auth",
+  attest: "attest",
+  release: "resource",
+  others: "admin",
+  "method-not-allowed": "resource",
+  "plugin-not-found": "resource",
+};
 
 function doorOf(method: string, segments: readonly string[], release: ReleasePort): Door {
   const [name = "", ...path] = segments;

@@ -9,6 +9,7 @@ import { readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AdminOperationName, AdminPort, ReleasePort, WellKnownPort } from "./ports.ts";
 import { reworded, toKbsError } from "./problem.ts";
+import { readiness } from "./readiness.ts";
 import { API_PREFIX, canonicalPath } from "./request-target.ts";
 
 export interface ExpressDoorDependencies {
@@ -19,6 +20,7 @@ export interface ExpressDoorDependencies {
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
   readonly publicScheme: "http" | "https";
+  readonly metricsFor: "loopback" | "everyone" | "nobody";
 }
 
 /** What the dispatcher found out about a request below the prefix. */
@@ -68,6 +70,7 @@ export class ExpressDoor {
     this.#app = express();
     this.#app.disable("x-powered-by").enable("case sensitive routing");
     this.#addHealth();
+    this.#addMetrics();
     this.#addWellKnown();
     for (const [method, path, operation, rest] of ADMIN_ROUTES) this.#addAdmin(method, path, operation, rest);
     this.#app.all(`${API_PREFIX}:plugin{/*path}`, (request) =>
@@ -108,12 +111,19 @@ export class ExpressDoor {
     this.#app.get("/readyz", (request) =>
       this.#start(request, async (exchange) => {
         exchange.decision.event = "health";
-        const { ready, checks } = await this.#parts.health.report();
-        if (ready) return exchange.answer(200, "application/json", writeJson({ ready, checks }));
-        const failed = checks.filter((check) => !check.ready).map((check) => check.name);
-        throw new KbsError("storage-unavailable", `Not ready: ${failed.join(", ")}.`, {
-          extra: { ready, checks },
-        });
+        exchange.answer(200, "application/json", await readiness(this.#parts.health));
+      }),
+    );
+  }
+
+  #addMetrics(): void {
+    const { metrics, metricsFor } = this.#parts;
+    this.#app.get("/metrics", (request) =>
+      this.#start(request, async (exchange) => {
+        exchange.decision.event = "metrics";
+        const asked = metricsFor === "everyone" || (metricsFor === "loopback" && isLoopback(exchange.client));
+        if (!asked) throw new KbsError("not-found", "There is nothing at this path.");
+        exchange.answer(200, metrics.registry.contentType, await metrics.registry.metrics());
       }),
     );
   }
@@ -182,6 +192,10 @@ function adminRefusal(error: KbsError, name: string, operation: AdminOperationNa
   return reworded(error, `admin access denied for endpoint ${shortened(name, 60)}: ${error.detail}`, {
     kbsType: operation === "plugin" ? "AdminAuthInitialization" : "AdminAuthAccess",
   });
+}
+
+function isLoopback(address: string): boolean {
+  return address === "127.0.0.1" || address === "::1" || address === "::ffff:127.0.0.1";
 }
 
 async function nothingThere(_exchange: Exchange, target: ApiTarget): Promise<void> {

@@ -1,8 +1,11 @@
-export interface RateLimitOptions {
+export interface Rate {
   /** Requests a prefix may make per second in the long run. */
-  readonly requestsPerSecond: number;
+  readonly perSecond: number;
   /** Requests a prefix may make at once after a pause. */
   readonly burst: number;
+}
+
+export interface RateLimitOptions extends Rate {
   /** Prefixes remembered at once. When they are all in use a new one is refused. */
   readonly maxPrefixes: number;
   /** Milliseconds, never running backwards. */
@@ -69,7 +72,7 @@ export class RateLimiter {
   }
 
   #tokensAt(bucket: Bucket, now: number): number {
-    const { burst, requestsPerSecond } = this.#options;
-    return Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * requestsPerSecond);
+    const { burst, perSecond } = this.#options;
+    return Math.min(burst, bucket.tokens + ((now - bucket.at) / 1000) * perSecond);
   }
 }

@@ -12,7 +12,7 @@ import type { Health } from "../observability/health.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { prefixOf, TrustedProxies } from "./client-prefix.ts";
+import { TrustedProxies } from "./client-prefix.ts";
 import { limitConnections } from "./connections.ts";
 import { type DispatcherDependencies, dispatch } from "./dispatcher.ts";
 import { Exchange, type ExchangeEnvironment } from "./exchange.ts";
@@ -21,8 +21,8 @@ import { Gate } from "./gate.ts";
 import { GuestDoor } from "./guest-door.ts";
 import { parserRefusal, refuseRaw } from "./malformed-http.ts";
 import type { AdminPort, AttestationPort, ReleasePort, WellKnownPort } from "./ports.ts";
-import { RateLimiter } from "./rate-limit.ts";
-import { TLS_MINIMUM, type TlsMaterial } from "./tls.ts";
+import { DEFAULT_RATE_LIMITS, RateLimits, type RateLimitsOptions } from "./rate-limits.ts";
+import { type TlsMaterial, tlsOptions } from "./tls.ts";
 
 /** Bounds of everything a peer can make the server spend. All of them have a value; none can be switched off. */
 export interface HttpLimits {
@@ -38,9 +38,7 @@ export interface HttpLimits {
   readonly deadlineSeconds: number;
   readonly maxConnections: number;
   readonly maxConnectionsPerPrefix: number;
-  readonly requestsPerSecond: number;
-  readonly burst: number;
-  readonly maxPrefixes: number;
+  readonly rates: RateLimitsOptions;
   /** Appraisals at once. */
   readonly maxAttestations: number;
   /** Appraisals waiting for their turn. */
@@ -56,9 +54,7 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   deadlineSeconds: 50,
   maxConnections: 10_000,
   maxConnectionsPerPrefix: 2_000,
-  requestsPerSecond: 1_000,
-  burst: 4_000,
-  maxPrefixes: 65_536,
+  rates: DEFAULT_RATE_LIMITS,
   maxAttestations: 256,
   maxWaitingAttestations: 1_024,
 };
@@ -73,6 +69,8 @@ export interface KbsServerOptions {
   readonly trustedProxies: readonly string[];
   /** Append the failed check to the `detail` of `/attest`, for guests that log nothing else. */
   readonly explainInDetail: boolean;
+  /** Who is answered when asking this listener, and not the one of its own, for /metrics. */
+  readonly metricsFor: "loopback" | "everyone" | "nobody";
   /** How often connections are looked through for timeouts. */
   readonly connectionCheckMilliseconds?: number;
 }
@@ -100,7 +98,6 @@ export class KbsServer {
   readonly #server: Server;
   readonly #doors: DispatcherDependencies;
   readonly #environment: ExchangeEnvironment;
-  readonly #rate: RateLimiter;
   readonly #proxies: TrustedProxies;
   /** The exchange under way on a connection; a parser error in the middle of it is answered through it. */
   readonly #current = new WeakMap<Socket, Exchange>();
@@ -112,7 +109,6 @@ export class KbsServer {
     const { metrics, log, monotonic } = parts;
     this.#parts = parts;
     this.#proxies = new TrustedProxies(options.trustedProxies);
-    this.#rate = new RateLimiter({ ...limits, monotonic });
     const deadlineMilliseconds = limits.deadlineSeconds * 1000;
     this.#environment = { log, metrics, monotonic, deadlineMilliseconds, draining: () => this.#draining };
     this.#doors = createDoors(options, parts);
@@ -137,7 +133,7 @@ export class KbsServer {
   /** Serves new connections with another certificate; open ones go on with theirs. */
   replaceCertificate(material: TlsMaterial): void {
     if ("setSecureContext" in this.#server && typeof this.#server.setSecureContext === "function")
-      this.#server.setSecureContext({ ...material, minVersion: TLS_MINIMUM });
+      this.#server.setSecureContext(tlsOptions(material));
   }
 
   /**
@@ -186,15 +182,6 @@ export class KbsServer {
     const client = this.#proxies.clientOf(peer, headerText(request.headers["x-forwarded-for"]));
     const exchange = new Exchange(request, response, this.#parts.requestId(), client, this.#environment);
     this.#current.set(socket, exchange);
-    if (!isProbe(request.url) && !this.#rate.allow(prefixOf(client))) {
-      this.#parts.metrics.rateLimited.inc();
-      exchange.refuse(
-        new KbsError("rate-limited", "Too many requests from this network; slow down.", {
-          retryAfterSeconds: 1,
-        }),
-      );
-      return;
-    }
     void dispatch(exchange, this.#doors);
   }
 
@@ -213,15 +200,16 @@ export class KbsServer {
 }
 
 function createDoors(options: KbsServerOptions, parts: KbsServerDependencies): DispatcherDependencies {
-  const { limits, publicScheme, explainInDetail } = options;
+  const { limits, publicScheme, explainInDetail, metricsFor } = options;
   const { maxBodyBytes } = limits;
   const attestGate = new Gate(limits.maxAttestations, limits.maxWaitingAttestations);
   const secureCookies = publicScheme === "https";
   return {
     guests: new GuestDoor({ ...parts, attestGate, maxBodyBytes, secureCookies, explainInDetail }),
-    others: new ExpressDoor({ ...parts, maxBodyBytes, publicScheme }),
+    others: new ExpressDoor({ ...parts, maxBodyBytes, publicScheme, metricsFor }),
     release: parts.release,
     metrics: parts.metrics,
+    rates: new RateLimits(limits.rates, parts.monotonic, () => parts.metrics.rateLimited.inc()),
   };
 }
 
@@ -240,16 +228,11 @@ function createNodeServer({ limits, tls, connectionCheckMilliseconds }: KbsServe
   const server =
     tls === undefined
       ? createPlainServer(options)
-      : createTlsServer({ ...options, ...tls, minVersion: TLS_MINIMUM, handshakeTimeout: 10_000 });
+      : createTlsServer({ ...options, ...tlsOptions(tls), handshakeTimeout: 10_000 });
   server.maxHeadersCount = 200;
   // A peer that neither sends nor reads is let go.
   server.timeout = 2 * Math.max(limits.requestTimeoutSeconds, limits.deadlineSeconds) * 1000;
   return server;
-}
-
-/** Probes are few, and losing them to a limit would take a healthy server out of service. */
-function isProbe(url: string | undefined): boolean {
-  return url === "/healthz" || url === "/readyz";
 }
 
 function headerText(value: string | string[] | undefined): string | undefined {

@@ -1,21 +1,39 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
-import { createSecureContext } from "node:tls";
+import { createSecureContext, type SecureContextOptions } from "node:tls";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 
-/** Oldest protocol spoken. */
-export const TLS_MINIMUM = "TLSv1.2";
-
-/** PEM texts of the server's private key and of its certificate chain, leaf first. */
+/** Private key and certificate chain (leaf first) of the server, as PEM text. */
 export interface TlsMaterial {
   readonly key: string;
   readonly cert: string;
+  /** Oldest version spoken. */
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
 }
 
-export interface TlsFiles {
-  readonly keyPath: string;
+/** Where the material comes from; whatever the key rests in, the caller reads it. */
+export interface TlsSource {
   readonly certPath: string;
+  /** The file that holds the private key, if one does: it is watched for changes. */
+  readonly keyPath: string | undefined;
+  /** PEM text of the private key. */
+  readonly readKey: () => Promise<string>;
+  readonly minVersion: TlsMaterial["minVersion"];
+}
+
+/** A source whose key lies in a file. */
+export function tlsFiles(
+  certPath: string,
+  keyPath: string,
+  minVersion: TlsMaterial["minVersion"] = "TLSv1.2",
+): TlsSource {
+  return { certPath, keyPath, minVersion, readKey: () => readPem(keyPath) };
+}
+
+/** @returns what Node's TLS takes; nothing is left to its defaults that a flag of the process could lower */
+export function tlsOptions(material: TlsMaterial): SecureContextOptions {
+  return { key: material.key, cert: material.cert, minVersion: material.minVersion };
 }
 
 /**
@@ -23,18 +41,21 @@ export interface TlsFiles {
  *
  * @throws Error that names the file, when it cannot be read, is not PEM, or the two do not belong together
  */
-export async function loadTls(files: TlsFiles): Promise<TlsMaterial> {
-  const [key, cert] = await Promise.all([readPem(files.keyPath), readPem(files.certPath)]);
-  const leaf = parsed(files.certPath, "a certificate", () => new X509Certificate(cert));
-  const privateKey = parsed(files.keyPath, "an unencrypted private key", () => createPrivateKey(key));
+export async function loadTls(source: TlsSource): Promise<TlsMaterial> {
+  const [key, cert] = await Promise.all([source.readKey(), readPem(source.certPath)]);
+  const { certPath, minVersion } = source;
+  const keyName = source.keyPath ?? "the configured value";
+  const leaf = parsed(certPath, "a certificate", () => new X509Certificate(cert));
+  const privateKey = parsed(keyName, "an unencrypted private key", () => createPrivateKey(key));
   if (!leaf.checkPrivateKey(privateKey))
-    throw new Error(`${files.keyPath} is not the private key of the certificate in ${files.certPath}`);
-  parsed(files.certPath, "usable by TLS", () => createSecureContext({ key, cert, minVersion: TLS_MINIMUM }));
-  return { key, cert };
+    throw new Error(`${keyName} is not the private key of the certificate in ${certPath}`);
+  const material = { key, cert, minVersion };
+  parsed(certPath, "usable by TLS", () => createSecureContext(tlsOptions(material)));
+  return material;
 }
 
 export interface CertificateWatchOptions {
-  readonly files: TlsFiles;
+  readonly source: TlsSource;
   readonly intervalMilliseconds: number;
   readonly replace: (material: TlsMaterial) => void;
   readonly log: Logger;
@@ -56,7 +77,7 @@ export class CertificateWatch {
   }
 
   async start(): Promise<void> {
-    this.#seen = await fingerprint(this.#options.files);
+    this.#seen = await fingerprint(this.#options.source);
     this.#timer = setInterval(() => void this.check(), this.#options.intervalMilliseconds);
     this.#timer.unref();
   }
@@ -67,7 +88,7 @@ export class CertificateWatch {
 
   /** Loads the files if they changed. @returns whether the certificate was replaced */
   async check(): Promise<boolean> {
-    const now = await fingerprint(this.#options.files);
+    const now = await fingerprint(this.#options.source);
     if (now === this.#seen) return false;
     const replaced = await this.reload();
     // While the pair is half written it does not load; the next look tries again.
@@ -84,9 +105,9 @@ export class CertificateWatch {
   }
 
   async #reload(): Promise<boolean> {
-    const { files, replace, log, metrics } = this.#options;
+    const { source, replace, log, metrics } = this.#options;
     try {
-      const material = await loadTls(files);
+      const material = await loadTls(source);
       replace(material);
       const { validTo, fingerprint256 } = new X509Certificate(material.cert);
       log.info({ event: "certificate-reload", outcome: "ok", validTo, fingerprint256 });
@@ -100,8 +121,9 @@ export class CertificateWatch {
   }
 }
 
-async function fingerprint(files: TlsFiles): Promise<string> {
-  const states = [files.keyPath, files.certPath].map((path) =>
+async function fingerprint(source: TlsSource): Promise<string> {
+  const paths = source.keyPath === undefined ? [source.certPath] : [source.keyPath, source.certPath];
+  const states = paths.map((path) =>
     stat(path).then(
       ({ ino, size, mtimeMs }) => `${ino} ${size} ${mtimeMs}`,
       () => "missing",

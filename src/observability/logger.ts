@@ -46,9 +46,9 @@ export function createLogger(options: LoggerOptions): Logger {
   );
 }
 
-/** Standard output, buffered; call `flushSync` before the process ends. */
-export function standardOutput(): ReturnType<typeof pino.destination> {
-  return pino.destination({ dest: 1, sync: false });
+/** Standard output (1) or standard error (2), buffered; call `flushSync` before the process ends. */
+export function logDestination(descriptor: 1 | 2): ReturnType<typeof pino.destination> {
+  return pino.destination({ dest: descriptor, sync: false });
 }
 
 interface DescribedError {

@@ -145,6 +145,7 @@ export async function startServer(given: TestServerOptions = {}) {
       publicScheme: "http",
       trustedProxies: [],
       explainInDetail: false,
+      metricsFor: "nobody",
       ...given.options,
     },
     {
