@@ -16,6 +16,8 @@ export interface DispatcherDependencies {
   readonly rates: RateLimits;
 }
 
+/** Most headers a request may have. */
+export const MAX_HEADERS = 200;
 const API_METHODS: ReadonlySet<string> = new Set(["GET", "POST", "PUT", "DELETE"]);
 
 /**
@@ -25,7 +27,7 @@ const API_METHODS: ReadonlySet<string> = new Set(["GET", "POST", "PUT", "DELETE"
 export async function dispatch(exchange: Exchange, parts: DispatcherDependencies): Promise<void> {
   const { request } = exchange;
   try {
-    checkHost(request);
+    checkHeaders(request);
     const target = parseTarget(request.url ?? "");
     if (target.kind === "api") await dispatchApi(exchange, target, parts);
     else serveOutside(exchange, target.path, parts);
@@ -97,10 +99,15 @@ function isResourceList(method: string, segments: readonly string[]): boolean {
   );
 }
 
-/** Exactly one Host (RFC 9112 §3.2): proxies and servers that pick different ones serve different requests. */
-function checkHost(request: IncomingMessage): void {
-  let hosts = 0;
+/**
+ * Exactly one Host (RFC 9112 §3.2): proxies and servers that pick different ones serve different requests. And
+ * no more headers than are read: the one that is dropped might be the one that matters.
+ */
+function checkHeaders(request: IncomingMessage): void {
   const { rawHeaders } = request;
+  if (rawHeaders.length > 2 * MAX_HEADERS)
+    throw new KbsError("header-too-large", `The request has more than ${MAX_HEADERS} headers.`);
+  let hosts = 0;
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at];
     if (name !== undefined && name.length === 4 && name.toLowerCase() === "host") hosts++;

@@ -14,7 +14,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { TrustedProxies } from "./client-prefix.ts";
 import { limitConnections } from "./connections.ts";
-import { type DispatcherDependencies, dispatch } from "./dispatcher.ts";
+import { type DispatcherDependencies, dispatch, MAX_HEADERS } from "./dispatcher.ts";
 import { Exchange, type ExchangeEnvironment } from "./exchange.ts";
 import { ExpressDoor } from "./express-door.ts";
 import { Gate } from "./gate.ts";
@@ -229,7 +229,8 @@ function createNodeServer({ limits, tls, connectionCheckMilliseconds }: KbsServe
     tls === undefined
       ? createPlainServer(options)
       : createTlsServer({ ...options, ...tlsOptions(tls), handshakeTimeout: 10_000 });
-  server.maxHeadersCount = 200;
+  // Node drops what goes beyond without a word; one more than allowed lets the dispatcher notice.
+  server.maxHeadersCount = MAX_HEADERS + 1;
   // A peer that neither sends nor reads is let go.
   server.timeout = 2 * Math.max(limits.requestTimeoutSeconds, limits.deadlineSeconds) * 1000;
   return server;
