@@ -1,12 +1,13 @@
 import { isIP } from "node:net";
 import type { SectionValues } from "./schema.ts";
 import type { ConfigFault } from "./section.ts";
+import type { VerifierConfigs } from "./verifier-sections.ts";
 
 /**
  * Combinations that are each spelled correctly and together mean trouble. Every rule looks only at sections
  * that were read without fault, so that one wrong option does not hide the others.
  */
-type Values = Partial<SectionValues>;
+type Values = Partial<SectionValues> & { readonly verifiers?: Partial<VerifierConfigs> };
 type Rule = (values: Values) => readonly ConfigFault[];
 
 export function checkCombinations(values: Values): readonly ConfigFault[] {
@@ -66,6 +67,12 @@ const RULES: readonly Rule[] = [
       mode === "production" && (dev?.dangerouslyUseDevTrustAnchors.snp.length ?? 0) > 0,
       "dev.dangerouslyUseDevTrustAnchors.snp",
       "is refused in production: made-up vendors need mode: development",
+    ),
+  ({ mode, verifiers }) =>
+    faultIf(
+      mode === "production" && verifiers?.snp?.dangerouslyIgnoreCertificateValidity === true,
+      "verifiers.snp.dangerouslyIgnoreCertificateValidity",
+      "is refused in production: expired certificates need mode: development",
     ),
   ({ admin }) => (admin === undefined ? [] : legacyRoles(admin)),
   ({ admin }) => (admin === undefined ? [] : repeatedRoles(admin)),

@@ -13,6 +13,11 @@ const MEANINGS: Readonly<Record<string, string>> = {
   "audit.failClosed": "secrets are released even when nobody can record it",
   "dev.dangerouslyUseDevTrustAnchors.snp": "evidence signed by made-up vendors is believed",
   "verifiers.sample.allowSampleEvidence": "evidence that anybody can make up is believed",
+  "verifiers.snp.allowDebug": "secrets go to guests whose memory the host may read",
+  "verifiers.snp.allowMigrationAgent": "secrets go to guests that a migration agent may export",
+  "verifiers.snp.allowMaskedChipId": "secrets go to chips whose identity the host hides",
+  "verifiers.snp.revocation": "keys that AMD has revoked are believed",
+  "verifiers.snp.dangerouslyIgnoreCertificateValidity": "expired certificates are believed",
 };
 
 /** Every dangerous switch that is on, in the order of the file. */
@@ -28,9 +33,9 @@ export function dangerousSwitches(config: KeywardenConfig): readonly DangerousSw
 function isDangerous(value: unknown, path: string, name: string): boolean {
   if (path === "audit.failClosed") return value === false;
   if (name === "legacyKeyWithoutRole") return value !== undefined;
+  if (typeof value === "string") return value.startsWith("dangerously-");
   if (path.startsWith("dev.dangerouslyUseDevTrustAnchors.")) return Array.isArray(value) && value.length > 0;
-  if (!/^dangerously|^allowSampleEvidence$/.test(name)) return false;
-  return value === true || (Array.isArray(value) && value.length > 0);
+  return value === true && (name.startsWith("dangerously") || Object.hasOwn(MEANINGS, path));
 }
 
 function meaningOf(name: string): string {

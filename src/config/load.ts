@@ -89,7 +89,7 @@ export function printFault(fault: ConfigFault, file: string): string {
 interface ParsedSections {
   readonly values: Record<string, unknown>;
   /** Like `values`; of a section with faults, what remains of it without them. Only for looking at. */
-  readonly sound: Partial<SectionValues>;
+  readonly sound: Partial<SectionValues> & { readonly verifiers?: Partial<VerifierConfigs> };
   readonly faults: ConfigFault[];
 }
 
@@ -100,7 +100,7 @@ function parseSections(data: unknown): ParsedSections {
   }
   const verifiers = parseVerifiers(memberOf(data, "verifiers"));
   const values: Record<string, unknown> = { verifiers: verifiers.values };
-  const sound: Record<string, unknown> = {};
+  const sound: Record<string, unknown> = { verifiers: verifiers.values };
   const faults = [...unknownSections(data), ...verifiers.faults];
   for (const [name, section] of Object.entries(CONFIG_SECTIONS)) {
     const result = section.parse(memberOf(data, name), name);
@@ -109,7 +109,7 @@ function parseSections(data: unknown): ParsedSections {
     sound[name] = result.ok ? result.value : soundPart(section, memberOf(data, name), name, result.faults);
   }
   // Each member came out of the schema of its name.
-  return { values, sound: sound as Partial<SectionValues>, faults };
+  return { values, sound: sound as ParsedSections["sound"], faults };
 }
 
 /** What a section says apart from its faults, so that combinations are reported in the same run. */

@@ -12,16 +12,34 @@ const tls = z
   })
   .describe("Certificate and key; both are read again when the files change.");
 
-const rateLimit = z
+function rate(perSecond: number, burst: number, sentence: string) {
+  return z
+    .strictObject({
+      perSecond: count(perSecond, 1, 1_000_000).describe("Requests per second in the long run."),
+      burst: count(burst, 1, 10_000_000).describe("Requests at once after a quiet time."),
+    })
+    .prefault({})
+    .describe(sentence);
+}
+
+const rateLimits = z
   .strictObject({
-    requestsPerSecond: count(1_000, 1, 1_000_000).describe("Requests per second in the long run."),
-    burst: count(4_000, 1, 10_000_000).describe("Requests at once after a quiet time."),
-    maxPrefixes: count(65_536, 100, 10_000_000).describe(
+    ipv4PrefixLength: count(32, 8, 32).describe(
+      "Clients whose IPv4 addresses share this many bits share a limit.",
+    ),
+    ipv6PrefixLength: count(64, 16, 128).describe(
+      "Clients whose IPv6 addresses share this many bits share a limit.",
+    ),
+    maxPrefixes: count(100_000, 100, 10_000_000).describe(
       "Prefixes remembered at once; when the table is full, new ones are refused.",
     ),
+    auth: rate(500, 20_000, "Limit of POST /kbs/v0/auth."),
+    attest: rate(100, 2_000, "Limit of POST /kbs/v0/attest."),
+    resource: rate(500, 10_000, "Limit of calls to plugins, GET /kbs/v0/resource among them."),
+    admin: rate(100, 2_000, "Limit of administrative calls."),
   })
   .prefault({})
-  .describe("How many requests one network prefix (an IPv4 address, an IPv6 /64) may make.");
+  .describe("How many requests one network prefix may make.");
 
 const metrics = z
   .strictObject({
@@ -87,7 +105,7 @@ export const serverSchema = z
       .default([])
       .meta({ examples: [["10.0.0.0/8"]] })
       .describe("Proxies whose X-Forwarded-For is believed; from anybody else it is ignored."),
-    rateLimit,
+    rateLimits,
     metrics,
   })
   .prefault({})

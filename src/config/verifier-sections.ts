@@ -1,16 +1,17 @@
-import { z } from "zod";
-import { flag } from "./parts.ts";
-import type { ConfigSection } from "./section.ts";
-import { zodSection } from "./zod-section.ts";
+import { sampleSection } from "../attestation/verifiers/sample/settings.ts";
+import { snpSection } from "../attestation/verifiers/snp/settings.ts";
+import type { ConfigResult, ConfigSection } from "./section.ts";
 
-/** Options of one verifier driver each, by TEE name. */
-export type VerifierConfigs = Readonly<Record<string, unknown>>;
+/** Sections below `verifiers`, one per driver that has options, in the order of the file. */
+export const VERIFIER_SECTIONS = {
+  snp: snpSection,
+  sample: sampleSection,
+} as const satisfies Record<string, ConfigSection<unknown>>;
 
-export const VERIFIER_SECTIONS: Readonly<Record<string, ConfigSection<unknown>>> = {
-  snp: { parse: (value) => ({ ok: true, value: value ?? {} }) },
-  sample: zodSection(
-    z
-      .strictObject({ allowSampleEvidence: flag(false).describe("Believe evidence anybody can make up.") })
-      .prefault({}),
-  ),
-};
+type Sections = typeof VERIFIER_SECTIONS;
+type ValueOf<Section> = Section extends { parse(value: unknown, path: string): ConfigResult<infer Value> }
+  ? Value
+  : never;
+
+/** Options of one verifier driver each, by the name of its section. */
+export type VerifierConfigs = { readonly [Name in keyof Sections]: ValueOf<Sections[Name]> };

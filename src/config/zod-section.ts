@@ -11,7 +11,7 @@ import { didYouMean } from "./suggestion.ts";
  */
 export function zodSection<Schema extends z.ZodType>(schema: Schema): ConfigSection<z.output<Schema>> {
   // The library types its result as a wider object; it is plain JSON.
-  const jsonSchema = z.toJSONSchema(schema, { io: "input" }) as JsonObject;
+  const jsonSchema = z.toJSONSchema(schema, { io: "input", override: keepExamples }) as JsonObject;
   return {
     jsonSchema,
     parse(value: unknown, path: string): ConfigResult<z.output<Schema>> {
@@ -21,6 +21,12 @@ export function zodSection<Schema extends z.ZodType>(schema: Schema): ConfigSect
       return { ok: false, faults: result.error.issues.flatMap((issue) => faultsOf(issue, path, jsonSchema)) };
     },
   };
+}
+
+/** The library takes examples for results and drops them where input is transformed; ours are input. */
+function keepExamples({ zodSchema, jsonSchema }: { zodSchema: z.core.$ZodType; jsonSchema: object }): void {
+  const examples = z.globalRegistry.get(zodSchema)?.["examples"];
+  if (examples !== undefined) Object.assign(jsonSchema, { examples });
 }
 
 /** `server.tls` and `[0]` joined as YAML paths are usually written. */
