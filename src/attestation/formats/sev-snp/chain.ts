@@ -17,7 +17,7 @@ import { looksLikePem, readPem } from "../../../crypto/pem.ts";
 import type { Trail } from "../../trail.ts";
 import type { SnpCheck } from "./checks.ts";
 import type { Product, VekKind } from "./product.ts";
-import { commonName, type TrustAnchors } from "./trust-anchors.ts";
+import { commonName, isDevelopmentRoot, type TrustAnchors } from "./trust-anchors.ts";
 import { isAmdName, issuerProduct, readVek, type Vek } from "./vek.ts";
 
 type SnpTrail = Trail<SnpCheck>;
@@ -131,7 +131,8 @@ function findRoot(
       "chain-root",
       `the evidence carries a root with another key (SHA-256 ${foreign.fingerprint})`,
     );
-  trail.passed("chain-root", `ARK-${product}, SHA-256 ${root.fingerprint}`);
+  const kind = isDevelopmentRoot(root) ? "development root " : "";
+  trail.passed("chain-root", `${kind}ARK-${product}, SHA-256 ${root.fingerprint}`);
   return root;
 }
 

@@ -13,10 +13,10 @@ export interface TrustAnchors {
 }
 
 /**
- * Marks root keys made for development (a UUID-derived arc, ITU-T X.667). They are worthless outside a
- * developer's machine, and a configuration that names one is refused unless it says so.
+ * Marks root keys made for development, under the arc for examples (ITU-T X.660, 2.999). They are worthless
+ * outside a developer's machine, and the list of checks says so.
  */
-export const DEVELOPMENT_ROOT_OID = "2.25.191415926535897932384626433832795";
+export const DEVELOPMENT_ROOT_OID = "2.999.1914.1";
 
 let pinned: TrustAnchors | undefined;
 
@@ -43,6 +43,14 @@ export function trustAnchorsFromPem(texts: readonly string[]): TrustAnchors {
   const roots = certificates.filter(isSelfIssued);
   if (roots.length === 0) throw new DerError("no self-signed root certificate among the trust anchors");
   return { roots, intermediates: certificates.filter((certificate) => !isSelfIssued(certificate)) };
+}
+
+/** `base` and further anchors that count as much, for test fleets and development. */
+export function addTrustAnchors(base: TrustAnchors, further: TrustAnchors): TrustAnchors {
+  return {
+    roots: [...base.roots, ...further.roots],
+    intermediates: [...base.intermediates, ...further.intermediates],
+  };
 }
 
 function readCertificates(texts: readonly string[]): Certificate[] {
