@@ -169,5 +169,7 @@ function codeOf(error: unknown): string {
 /** Codes of certificate verification: OpenSSL's X509_V_ERR names, Node's own, and a name that does not match. */
 function isIdentityFault(code: string, reason: string): boolean {
   if (code.startsWith("ERR_TLS_CERT") || reason.includes("subjectAltName")) return true;
-  return /CERT|CRL|SELF_SIGNED|ISSUER|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|PATH_LENGTH/.test(code);
+  return /UNABLE_TO_|CERT|CRL|SELF_SIGNED|ISSUER|INVALID_CA|INVALID_PURPOSE|HOSTNAME_MISMATCH|PATH_LENGTH/.test(
+    code,
+  );
 }

@@ -1,0 +1,23 @@
+import type { Command } from "commander";
+import { checkConfigFile } from "../../config/check.ts";
+import { refused, type World } from "../world.ts";
+
+/** Adds `keywarden config check`. */
+export function registerConfig(program: Command, world: World): void {
+  program
+    .command("config")
+    .description("examine configurations")
+    .command("check")
+    .description("check a configuration as a start of the server would; all faults are told at once")
+    .argument("<file>", "the configuration")
+    .action((file: string) => checkConfig(world, file));
+}
+
+async function checkConfig(world: World, file: string): Promise<void> {
+  const { lines, exitCode } = await checkConfigFile(file, world.env);
+  if (exitCode === 0) {
+    world.out(lines.map((line) => `${line}\n`).join(""));
+    return;
+  }
+  throw refused(["this configuration is refused", ...lines].join("\n"));
+}

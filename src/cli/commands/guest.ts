@@ -1,0 +1,195 @@
+import { isUtf8 } from "node:buffer";
+import { type Command, Option } from "commander";
+import { parseResourcePath } from "../../protocol/resource-path.ts";
+import {
+  addConnectionOptions,
+  type ConnectionOptions,
+  openConnection,
+  parseServerUrl,
+} from "../connection.ts";
+import { readNamedFile } from "../files.ts";
+import { type Attester, sampleAttester, sampleDeviceAttester } from "../guest/attester.ts";
+import { type GuestOptions, getResource, getResourceByToken, ProtocolFault } from "../guest/client.ts";
+import { ResponseUnreadable } from "../guest/decrypt.ts";
+import { GENERATIONS, type Generation, type InitData, initDataDigest, TRAITS } from "../guest/generation.ts";
+import { Refused } from "../guest/refusal.ts";
+import { openDevVendor, snpDevAttester } from "../guest/snp-dev.ts";
+import { generateTeeKey, readTeeKey, TEE_KEY_KINDS, type TeeKey, type TeeKeyKind } from "../guest/tee-key.ts";
+import type { HttpClient } from "../http-client.ts";
+import { misuse, refused, type World } from "../world.ts";
+
+type Options = ConnectionOptions & {
+  readonly tee: "sample" | "snp-dev";
+  readonly devPki: string;
+  readonly debug?: boolean;
+  readonly sampleDevice?: boolean;
+  readonly protocol: Generation;
+  readonly teeKey: TeeKeyKind;
+  readonly teeKeyFile?: string;
+  readonly initData?: string;
+  readonly bearer?: boolean;
+  readonly verbose?: boolean;
+  readonly json?: boolean;
+};
+
+const DEV_PKI_FOLDER = "data/snp-dev";
+
+/** Adds `keywarden guest …`: a guest for trying and testing. */
+export function registerGuest(program: Command, world: World): void {
+  const group = program.command("guest").description("act as a confidential guest, for trying and testing");
+  addConnectionOptions(group.command("get"))
+    .description("attest and fetch a secret; its bytes go to standard output")
+    .argument("<path>", "repository/type/tag, with or without ?query")
+    .addOption(
+      new Option(
+        "--tee <tee>",
+        "sample: no hardware at all; snp-dev: SEV-SNP signed by the development vendor",
+      )
+        .choices(["sample", "snp-dev"])
+        .makeOptionMandatory(),
+    )
+    .option("--dev-pki <folder>", "folder of the development vendor's keys, made when absent", DEV_PKI_FOLDER)
+    .option("--debug", "snp-dev: a guest whose host may read its memory")
+    .option("--sample-device", "add the evidence of a device without hardware")
+    .addOption(
+      new Option("--protocol <version>", "protocol generation").choices(GENERATIONS).default("0.4.0"),
+    )
+    .addOption(
+      new Option("--tee-key <kind>", "kind of key that the secret is encrypted to")
+        .choices(TEE_KEY_KINDS)
+        .default("p256"),
+    )
+    .option("--tee-key-file <pem>", "a private key to use instead of a new one")
+    .option("--init-data <toml>", "document to bind to the evidence")
+    .option("--bearer", "attest first and show the token, without a cookie")
+    .option("--verbose", "tell each step on standard error")
+    .option("--json", "print the outcome as JSON, the secret in base64")
+    .action((path: string, options: Options) => guestGet(world, path, options));
+  group
+    .command("dev-pki")
+    .description(
+      "make the development vendor that signs for snp-dev, and print the file of its trust anchors",
+    )
+    .argument("[folder]", "where its keys are kept", DEV_PKI_FOLDER)
+    .action((folder: string) => makeDevPki(world, folder));
+}
+
+async function guestGet(world: World, path: string, options: Options): Promise<void> {
+  const wanted = checkedPath(path);
+  const http = await openConnection(options, "attestation-agent-kbs-client/0.1.0");
+  try {
+    const guest = await guestOptions(world, http, options);
+    const secret = await (options.bearer ? getResourceByToken : getResource)(guest, wanted);
+    printSecret(world, wanted, secret, options.json);
+  } catch (error) {
+    throw explained(error);
+  } finally {
+    http.close();
+  }
+}
+
+function checkedPath(path: string): string {
+  const [resource = "", ...query] = path.split("?");
+  const checked = parseResourcePath(resource.replace(/^\/+/, "").split("/"));
+  return query.length === 0 ? checked : `${checked}?${query.join("?")}`;
+}
+
+async function guestOptions(world: World, http: HttpClient, options: Options): Promise<GuestOptions> {
+  const teeKey = await chosenKey(options);
+  const initData = options.initData === undefined ? undefined : await readInitData(options.initData);
+  if (initData !== undefined && !TRAITS[options.protocol].composite)
+    throw misuse(`Protocol ${options.protocol} has no init-data.`);
+  return {
+    url: parseServerUrl(options.url),
+    http,
+    attester: await attesterFor(world, options),
+    devices: options.sampleDevice ? [sampleDeviceAttester] : [],
+    generation: options.protocol,
+    teeKey,
+    now: world.now,
+    ...(initData === undefined ? {} : { initData }),
+    ...(options.verbose ? { onStep: (step, status) => world.err(`${step}: ${status}\n`) } : {}),
+  };
+}
+
+async function chosenKey(options: Options): Promise<() => TeeKey> {
+  const legacy = TRAITS[options.protocol].legacyAnswer;
+  if (options.teeKeyFile === undefined) return () => generateTeeKey(legacy ? "rsa1_5" : options.teeKey);
+  const pem = (await readNamedFile(options.teeKeyFile, "TEE key")).toString();
+  try {
+    const key = readTeeKey(pem, legacy || options.teeKey === "rsa1_5");
+    return () => key;
+  } catch {
+    throw misuse(`${options.teeKeyFile} holds no EC P-256, EC P-521 or RSA private key in PEM.`);
+  }
+}
+
+async function readInitData(path: string): Promise<InitData> {
+  const initData: InitData = { format: "toml", body: (await readNamedFile(path, "init-data")).toString() };
+  try {
+    initDataDigest(initData);
+    return initData;
+  } catch (error) {
+    throw misuse(
+      `${path} is no init-data document: ${error instanceof Error ? error.message : "unknown fault"}.`,
+    );
+  }
+}
+
+async function attesterFor(world: World, options: Options): Promise<Attester> {
+  if (options.tee === "snp-dev")
+    return snpDevAttester((await openDevVendor(options.devPki, world.now())).vendor, options.debug === true);
+  if (options.debug) throw misuse("--debug is for --tee snp-dev; a sample guest has no such state.");
+  return sampleAttester;
+}
+
+function printSecret(world: World, path: string, secret: Buffer, json: boolean | undefined): void {
+  if (!json) {
+    world.out(secret);
+    world.err(`keywarden: ${path} was released: ${secret.length} bytes.\n`);
+    return;
+  }
+  const text = isUtf8(secret) ? { text: secret.toString() } : {};
+  const base64 = secret.toString("base64");
+  world.out(`${JSON.stringify({ outcome: "released", path, bytes: secret.length, base64, ...text })}\n`);
+}
+
+/** A refusal says, in lines that a person can compare, which check failed, what it wanted and what it saw. */
+function explained(error: unknown): unknown {
+  if (error instanceof Refused)
+    return refused(refusalLines(error), {
+      outcome: "refused",
+      step: error.step,
+      status: error.status,
+      detail: error.message,
+      ...error.answer,
+    });
+  if (error instanceof ProtocolFault || error instanceof ResponseUnreadable)
+    return refused(error.message, { outcome: "failed", fault: "protocol", detail: error.message });
+  return error;
+}
+
+async function makeDevPki(world: World, folder: string): Promise<void> {
+  const { trustAnchorsFile, made } = await openDevVendor(folder, world.now());
+  world.out(`${trustAnchorsFile}\n`);
+  world.err(
+    `keywarden: ${made ? "made a development vendor" : "the development vendor was there already"}; a server in mode ` +
+      "development that names this file in dev.dangerouslyUseDevTrustAnchors.snp believes its guests.\n",
+  );
+}
+
+const EXPLAINED = ["check", "expected", "seen", "source"] as const;
+
+function refusalLines(error: Refused): string {
+  const lines = [`The broker refused at ${error.step} (${error.status}): ${error.message}`];
+  for (const name of EXPLAINED) {
+    const value = error.answer[name];
+    if (value !== undefined)
+      lines.push(`  ${`${name}:`.padEnd(10)} ${typeof value === "string" ? value : printed(value)}`);
+  }
+  return lines.join("\n");
+}
+
+function printed(value: unknown): string {
+  return JSON.stringify(value, (_name, member) => (typeof member === "bigint" ? member.toString() : member));
+}

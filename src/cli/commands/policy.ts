@@ -1,0 +1,100 @@
+import { type Command, Option } from "commander";
+import { readStringList } from "../answers.ts";
+import { type AdminOptions, addAdminOptions, callAdminApi, printResult } from "../connection.ts";
+import { readNamedFileOrInput } from "../files.ts";
+import type { World } from "../world.ts";
+
+const KINDS = ["resource", "attestation"] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Id that the server consults when none is named. */
+const DEFAULT_ID: Readonly<Record<Kind, string>> = {
+  resource: "resource-policy",
+  attestation: "default_cpu",
+};
+
+type Options = AdminOptions & { readonly kind: Kind; readonly id?: string; readonly json?: boolean };
+type ListOptions = AdminOptions & { readonly kind?: Kind; readonly json?: boolean };
+
+/** Adds `keywarden policy set|get|list|delete`: the policies that a server keeps. */
+export function registerPolicy(program: Command, world: World): void {
+  const group = program.command("policy").description("manage, check and try policies");
+  addPolicyOptions(group.command("set"))
+    .description("install a policy; one that does not compile is refused and the old one stays")
+    .argument("<file>", "Rego source; - reads standard input")
+    .action((file: string, options: Options) => setPolicy(world, file, options));
+  addPolicyOptions(group.command("get"))
+    .description("print the source of a policy")
+    .action((options: Options) => getPolicy(world, options));
+  addPolicyOptions(group.command("delete"))
+    .description("delete a policy; without a resource policy nothing is released")
+    .action((options: Options) => deletePolicy(world, options));
+  addAdminOptions(group.command("list"))
+    .description("list the ids of the installed policies")
+    .addOption(new Option("--kind <kind>", "only this kind").choices(KINDS))
+    .option("--json", "print the result as JSON")
+    .action((options: ListOptions) => listPolicies(world, options));
+}
+
+function addPolicyOptions(command: Command): Command {
+  return addAdminOptions(command)
+    .addOption(
+      new Option("--kind <kind>", "resource: who gets a secret; attestation: what evidence is worth")
+        .choices(KINDS)
+        .default("resource"),
+    )
+    .option("--id <id>", "id of the policy (default: resource-policy, or default_cpu for --kind attestation)")
+    .option("--json", "print the result as JSON");
+}
+
+async function setPolicy(world: World, file: string, options: Options): Promise<void> {
+  const source = await readNamedFileOrInput(file, "policy", world);
+  const id = idOf(options);
+  await callAdminApi(options, uploadOf(options.kind, id, source.toString("base64url")));
+  printResult(world, options.json, { kind: options.kind, id }, `Installed ${options.kind} policy ${id}.\n`);
+}
+
+function uploadOf(kind: Kind, id: string, policy: string) {
+  const body = kind === "attestation" ? { type: "rego", policy_id: id, policy } : { policy_id: id, policy };
+  return {
+    method: "POST" as const,
+    path: `${kind}-policy`,
+    body: JSON.stringify(body),
+    contentType: "application/json",
+  };
+}
+
+async function getPolicy(world: World, options: Options): Promise<void> {
+  const id = idOf(options);
+  const answer = await callAdminApi(options, { method: "GET", path: policyPath(options.kind, id) });
+  const source = answer.body.toString();
+  printResult(world, options.json, { kind: options.kind, id, source }, source);
+}
+
+async function deletePolicy(world: World, options: Options): Promise<void> {
+  const id = idOf(options);
+  await callAdminApi(options, { method: "DELETE", path: policyPath(options.kind, id) });
+  printResult(
+    world,
+    options.json,
+    { kind: options.kind, id, deleted: true },
+    `Deleted ${options.kind} policy ${id}.\n`,
+  );
+}
+
+async function listPolicies(world: World, options: ListOptions): Promise<void> {
+  const policies: { kind: Kind; id: string }[] = [];
+  for (const kind of options.kind === undefined ? KINDS : [options.kind])
+    for (const id of readStringList(await callAdminApi(options, { method: "GET", path: `${kind}-policy` })))
+      policies.push({ kind, id });
+  const lines = policies.map(({ kind, id }) => `${kind}\t${id}\n`).join("");
+  printResult(world, options.json, { policies }, lines);
+}
+
+function policyPath(kind: Kind, id: string): string {
+  return `${kind}-policy/${id.split("/").map(encodeURIComponent).join("/")}`;
+}
+
+function idOf(options: Options): string {
+  return options.id ?? DEFAULT_ID[options.kind];
+}

@@ -1,0 +1,43 @@
+import type { Command } from "commander";
+import { loadConfigFile, printFault } from "../../config/load.ts";
+import { replaceFile } from "../files.ts";
+import { refused, type World } from "../world.ts";
+
+interface Options {
+  readonly config: string;
+  readonly readyFile?: string;
+}
+
+/** Adds `keywarden serve`. */
+export function registerServe(program: Command, world: World): void {
+  program
+    .command("serve")
+    .description("run the server until SIGTERM or SIGINT, which let requests in progress end")
+    .option("--config <file>", "the configuration", "kbs.config.yaml")
+    .option("--ready-file <file>", "write addresses and process id to this file, as JSON, once listening")
+    .action((options: Options) => serve(world, options));
+}
+
+async function serve(world: World, { config: file, readyFile }: Options): Promise<void> {
+  const { config, faults } = await loadConfigFile(file, world.env);
+  if (config === undefined) {
+    const lines = faults.map((fault) => printFault(fault, file));
+    throw refused(["the server does not start with this configuration", ...lines].join("\n"));
+  }
+  // Loaded here, so that the other commands do not pay for reading the whole server.
+  const { startKeywarden } = await import("../../main.ts");
+  const server = await startKeywarden(config);
+  const { url, metricsUrl } = server;
+  if (readyFile !== undefined)
+    await replaceFile(readyFile, JSON.stringify({ url, metricsUrl, pid: process.pid }), 0o644);
+  world.err(`keywarden: listening on ${url}\n`);
+  await stopSignal();
+  await server.close();
+}
+
+/** Resolves at the first signal; a second one ends the process at once, as people expect of Ctrl-C. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+  });
+}
