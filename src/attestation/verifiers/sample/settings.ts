@@ -13,8 +13,3 @@ export const sampleSchema = z
 
 export type SampleSettings = z.output<typeof sampleSchema>;
 export const sampleSection = zodSection(sampleSchema);
-
-/** Switches that are on and widen what is believed, to be logged at start. */
-export function sampleDangers({ allowSampleEvidence }: SampleSettings): string[] {
-  return allowSampleEvidence ? ["allowSampleEvidence"] : [];
-}

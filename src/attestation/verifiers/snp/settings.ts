@@ -194,15 +194,3 @@ export const snpSchema = z
 
 export type SnpSettings = z.output<typeof snpSchema>;
 export const snpSection = zodSection(snpSchema);
-
-/** Switches that are on and widen what is believed, to be logged at start. */
-export function snpDangers(settings: SnpSettings): string[] {
-  const switches: readonly (readonly [name: string, on: boolean])[] = [
-    ["dangerouslyIgnoreCertificateValidity", settings.dangerouslyIgnoreCertificateValidity],
-    ["revocation: dangerously-off", settings.revocation === "dangerously-off"],
-    ["allowDebug", settings.allowDebug],
-    ["allowMigrationAgent", settings.allowMigrationAgent],
-    ["allowMaskedChipId", settings.allowMaskedChipId],
-  ];
-  return switches.filter(([, on]) => on).map(([name]) => name);
-}

@@ -1,0 +1,60 @@
+import type { VerifierConfigs } from "../config/verifier-sections.ts";
+import { openAmdEndorsements } from "./endorsements/amd-endorsements.ts";
+import type { UpstreamWorld } from "./endorsements/upstream.ts";
+import {
+  addTrustAnchors,
+  pinnedTrustAnchors,
+  type TrustAnchors,
+  trustAnchorsFromPem,
+} from "./formats/sev-snp/trust-anchors.ts";
+import type { Verifier, VerifierDriver } from "./verifier.ts";
+import { sampleDeviceDriver, sampleDriver } from "./verifiers/sample/index.ts";
+import { snpDriver } from "./verifiers/snp/index.ts";
+
+/** What verifiers may use of the world, handed in where the parts are put together. */
+export interface VerifierWorld extends UpstreamWorld {
+  /** PEM texts of roots that count like the vendor's own. Development only. */
+  readonly devTrustAnchorsPem?: { readonly snp: readonly string[] };
+}
+
+type Open = (configs: VerifierConfigs, world: VerifierWorld) => Promise<Verifier | undefined>;
+
+/** Every driver there is. They do not register themselves: what is not in this list does not exist. */
+const DRIVERS: readonly Open[] = [
+  async ({ sample }, world) => create(sampleDriver, sample, world, undefined),
+  async ({ sample }, world) => create(sampleDeviceDriver, sample, world, undefined),
+  async ({ snp }, world) =>
+    snp.enabled
+      ? create(snpDriver, snp, world, await openAmdEndorsements(snp, amdTrustAnchors(world), world))
+      : undefined,
+];
+
+/**
+ * Opens all verifiers the configuration enables. A driver that is switched off by a switch of its own
+ * (`allowSampleEvidence`) is there all the same, and refuses by name.
+ *
+ * @throws KbsError `collateral-unavailable` when a configured folder cannot be read; DerError when a
+ *   development trust anchor is no certificate
+ */
+export async function openVerifiers(
+  configs: VerifierConfigs,
+  world: VerifierWorld,
+): Promise<readonly Verifier[]> {
+  const opened = await Promise.all(DRIVERS.map((open) => open(configs, world)));
+  return opened.filter((verifier) => verifier !== undefined);
+}
+
+function create<Config, Source>(
+  driver: VerifierDriver<Config, Source>,
+  config: Config,
+  { now }: VerifierWorld,
+  collateral: Source,
+): Verifier {
+  return driver.create(config, { now, collateral });
+}
+
+function amdTrustAnchors({ devTrustAnchorsPem }: VerifierWorld): TrustAnchors {
+  const texts = devTrustAnchorsPem?.snp ?? [];
+  const pinned = pinnedTrustAnchors();
+  return texts.length === 0 ? pinned : addTrustAnchors(pinned, trustAnchorsFromPem(texts));
+}

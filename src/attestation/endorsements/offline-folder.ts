@@ -1,0 +1,67 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { KbsError } from "../../errors.ts";
+import { type AmdMaterial, mergeMaterial, NO_MATERIAL, readMaterial } from "./amd-material.ts";
+
+const MAX_FILES = 1024;
+const MAX_FILE_BYTES = 1024 * 1024;
+
+/**
+ * Reads all certificates and revocation lists that lie in a folder itself (not below it). Files of other kinds
+ * are passed over; a file with the name of one that cannot be read is a fault.
+ *
+ * @throws KbsError `collateral-unavailable` when the folder cannot be read
+ */
+export async function readMaterialFolder(folder: string): Promise<AmdMaterial> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if (isAbsent(error)) return [];
+    throw unreadable(folder, error);
+  });
+  const names = entries
+    .filter((entry) => !entry.isDirectory() && /\.(?:der|cer|crt|pem|crl|bin)$/i.test(entry.name))
+    .map(({ name }) => name)
+    .sort();
+  if (names.length > MAX_FILES)
+    return { ...NO_MATERIAL, faults: [`${folder} holds more than ${MAX_FILES} files`] };
+  const parts: AmdMaterial[] = [];
+  for (const name of names) parts.push(await readMaterialFile(join(folder, name)));
+  return mergeMaterial(parts);
+}
+
+/** @throws KbsError `collateral-unavailable` when the file cannot be read; what it holds may still be a fault */
+export async function readMaterialFile(path: string): Promise<AmdMaterial> {
+  const bytes = await readFile(path).catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
+  if (bytes.length > MAX_FILE_BYTES)
+    return { ...NO_MATERIAL, faults: [`${path} is larger than ${MAX_FILE_BYTES} bytes`] };
+  return readMaterial(bytes, path);
+}
+
+/**
+ * One file below the folder, by a path made of digits and fixed words.
+ *
+ * @returns undefined when there is none
+ * @throws KbsError `collateral-unavailable` on any other trouble: a broken store must not look like an empty one
+ */
+export async function readStoreFile(
+  folder: string,
+  ...parts: readonly string[]
+): Promise<Buffer | undefined> {
+  try {
+    const bytes = await readFile(join(folder, ...parts));
+    if (bytes.length <= MAX_FILE_BYTES) return bytes;
+  } catch (error) {
+    if (isAbsent(error)) return undefined;
+    throw unreadable("the offline folder", error);
+  }
+  throw new KbsError("collateral-unavailable", "a file of the offline folder is too large");
+}
+
+function isAbsent(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "code" in error && error.code === "ENOENT";
+}
+
+function unreadable(what: string, cause: unknown): KbsError {
+  return new KbsError("collateral-unavailable", `${what} cannot be read`, { cause });
+}

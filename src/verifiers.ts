@@ -1,0 +1,107 @@
+/**
+ * `keywarden/verifiers`: the broker's own verifiers, for other people's programs. Nothing here touches the
+ * network, the clock or the disk; what is needed of them is passed in.
+ *
+ * ```ts
+ * const { results, checks } = await verifySnp(evidence, { reportData, at: new Date() });
+ * ```
+ */
+import {
+  mergeMaterial,
+  NO_MATERIAL,
+  offlineEndorsements,
+  readMaterial,
+} from "./attestation/endorsements/amd-material.ts";
+import { pinnedTrustAnchors, trustAnchorsFromPem } from "./attestation/formats/sev-snp/trust-anchors.ts";
+import type { Expected, Verification } from "./attestation/verifier.ts";
+import { type SnpSettings, snpSection } from "./attestation/verifiers/snp/settings.ts";
+import { SnpVerifier } from "./attestation/verifiers/snp/verify.ts";
+import { KbsError } from "./errors.ts";
+import { JsonSyntaxError, readJson } from "./json/read.ts";
+import type { JsonValue } from "./json/value.ts";
+
+export { SNP_CHECKS, type SnpCheck } from "./attestation/formats/sev-snp/checks.ts";
+export {
+  type Check,
+  EvidenceRejected,
+  type TeeClass,
+  type TeeResult,
+  type Verification,
+} from "./attestation/verifier.ts";
+export type { SnpSettings } from "./attestation/verifiers/snp/settings.ts";
+export { KbsError } from "./errors.ts";
+export type { JsonObject, JsonValue } from "./json/value.ts";
+
+export interface VerifySnpOptions {
+  /** What REPORT_DATA must hold, at most 64 bytes; zeros follow. Absent: the binding is not checked. */
+  readonly reportData?: Uint8Array;
+  /** What HOST_DATA must hold: a digest, cut or padded to 32 bytes. Absent: not compared. */
+  readonly initDataDigest?: Uint8Array;
+  /** The time to judge certificates at. */
+  readonly at: Date;
+  /** Members of `verifiers.snp` of the configuration; absent ones have its defaults. */
+  readonly settings?: unknown;
+  /** PEM texts of roots (and intermediates) that replace AMD's. */
+  readonly trustAnchorsPem?: readonly string[];
+  /** Certificates, revocation lists and certificate tables; DER or PEM. */
+  readonly collateral?: readonly Uint8Array[];
+}
+
+/**
+ * Verifies SEV-SNP evidence as the broker does.
+ *
+ * @param evidence - JSON text or bytes of Confidential Containers evidence (read exactly: its 64-bit numbers do
+ *   not survive `JSON.parse`), the value `readJson` gave, or, as bytes, the kernel's 1184-byte report followed
+ *   by its certificate table
+ * @returns the checks done and one result with the claims
+ * @throws EvidenceRejected with the failed check; KbsError `malformed-request` for settings that are no settings;
+ *   DerError when a trust anchor is no certificate
+ */
+export async function verifySnp(
+  evidence: JsonValue | string | Uint8Array,
+  options: VerifySnpOptions,
+): Promise<Verification> {
+  const verifier = new SnpVerifier(parseSettings(options.settings), endorsements(options), () =>
+    options.at.getTime(),
+  );
+  const expected: Expected = {
+    runtimeDataDigest: options.reportData,
+    initDataDigest: options.initDataDigest,
+  };
+  const signal = new AbortController().signal;
+  if (evidence instanceof Uint8Array && !looksLikeJson(evidence))
+    return await verifier.verifyBinary(evidence, expected, signal);
+  return await verifier.verify(readEvidence(evidence), expected, signal);
+}
+
+/** A report begins with its version, a small number; JSON with white space or a printable character. */
+function looksLikeJson(bytes: Uint8Array): boolean {
+  return bytes.length === 0 || (bytes[0] ?? 0) >= 0x09;
+}
+
+/** Text that is not JSON goes on as evidence without an object, and is refused as that. */
+function readEvidence(evidence: JsonValue | string | Uint8Array): JsonValue {
+  if (typeof evidence !== "string" && !(evidence instanceof Uint8Array)) return evidence;
+  try {
+    return readJson(evidence);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return null;
+    throw error;
+  }
+}
+
+function parseSettings(settings: unknown): SnpSettings {
+  const parsed = snpSection.parse(settings, "settings");
+  if (parsed.ok) return parsed.value;
+  const faults = parsed.faults.map(({ path, message }) => `${path} ${message}`);
+  throw new KbsError("malformed-request", faults.join("; "));
+}
+
+function endorsements({ trustAnchorsPem, collateral }: VerifySnpOptions) {
+  const anchors = trustAnchorsPem === undefined ? pinnedTrustAnchors() : trustAnchorsFromPem(trustAnchorsPem);
+  const material = mergeMaterial([
+    NO_MATERIAL,
+    ...(collateral ?? []).map((bytes, i) => readMaterial(Buffer.from(bytes), `collateral ${i}`)),
+  ]);
+  return offlineEndorsements(anchors, material);
+}
