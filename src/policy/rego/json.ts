@@ -52,7 +52,7 @@ export function readJsonText(text: string): unknown {
 
 /** White space of indented JSON. */
 export interface JsonLayout {
-  /** Put before every line but the first. */
+  /** Put before every line. */
   readonly prefix: string;
   /** One level of nesting. */
   readonly indent: string;
@@ -66,6 +66,7 @@ export interface JsonLayout {
  */
 export function marshalJson(value: Value, layout?: JsonLayout, maxLength = MAX_TEXT_LENGTH): string {
   const out = new TextBuffer(maxLength);
+  out.append(layout?.prefix ?? "");
   write(value, out, layout, `\n${layout?.prefix ?? ""}`);
   return out.text;
 }

@@ -1,6 +1,6 @@
 import { RArray } from "../collections.ts";
 import { isArray, isSet, type RSet, type Value } from "../value.ts";
-import { arrayAt, type Builtin, type BuiltinContext, badType, bigIntAt, define, setAt } from "./builtin.ts";
+import { arrayAt, type Builtin, type BuiltinContext, badType, define, integerAt, setAt } from "./builtin.ts";
 import { difference, intersection, union } from "./operators.ts";
 import { ARRAY, SET, setOf } from "./types.ts";
 
@@ -11,16 +11,15 @@ function concat(parts: readonly (readonly Value[])[], ctx: BuiltinContext): RArr
   return RArray.of(parts.flat());
 }
 
-/** A position as an index into an array of this length. Huge positions are clamped like all others. */
-function clamp(position: bigint, length: number): number {
-  if (position <= 0n) return 0;
-  return position >= BigInt(length) ? length : Number(position);
+/** A position as an index into an array of this length. */
+function clamp(position: number, length: number): number {
+  return Math.min(Math.max(position, 0), length);
 }
 
 function slice(args: readonly Value[], ctx: BuiltinContext): RArray {
   const array = arrayAt(args, 0);
-  const start = clamp(bigIntAt(args, 1), array.length);
-  const stop = clamp(bigIntAt(args, 2), array.length);
+  const start = clamp(integerAt(args, 1), array.length);
+  const stop = clamp(integerAt(args, 2), array.length);
   ctx.cells(Math.max(0, stop - start));
   return RArray.of(array.items.slice(start, Math.max(start, stop)));
 }

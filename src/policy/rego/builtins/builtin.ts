@@ -127,10 +127,11 @@ export function bigIntAt(args: readonly Value[], at: number): bigint {
   return BigInt(value);
 }
 
-/** An integer that fits 64 bits signed; beyond ±(2^53−1) it is clamped, which no count or index can tell. */
+/** An integer that fits 64 bits signed. Beyond ±(2^53−1) the answer is rounded, which no count or index can tell. */
 export function integerAt(args: readonly Value[], at: number): number {
   const value = bigIntAt(args, at);
-  if (BigInt.asIntN(64, value) !== value) throw badValue(`operand ${at + 1} is out of range`);
+  if (BigInt.asIntN(64, value) !== value)
+    throw badType(`operand ${at + 1} must be an integer of at most 64 bits`);
   return Number(value);
 }
 

@@ -69,7 +69,7 @@ function formatText(verb: string, directive: Directive, value: string): string |
   const text = precision === undefined ? value : sliceCodePoints(value, 0, precision);
   switch (verb) {
     case "v":
-      return pad(flags.has("#") ? quoteText(text, flags) : text, directive);
+      return pad(flags.has("#") ? quote(text) : text, directive);
     case "s":
       return pad(text, directive);
     case "q":

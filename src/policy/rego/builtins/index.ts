@@ -1,17 +1,26 @@
 /** All functions a policy may call, one file per family. */
+
 import { AGGREGATES } from "./aggregates.ts";
 import { ARRAYS } from "./arrays.ts";
 import type { Builtin } from "./builtin.ts";
 import { CONVERSION } from "./conversion.ts";
+import { CRYPTO } from "./crypto.ts";
 import { ENCODING } from "./encoding.ts";
+import { GRAPHS } from "./graph.ts";
 import { JSON_PATCH } from "./json-patch.ts";
 import { JSON_PATHS } from "./json-paths.ts";
+import { NET } from "./net.ts";
 import { NUMBERS } from "./numbers.ts";
 import { OBJECTS } from "./objects.ts";
 import { OPERATORS } from "./operators.ts";
+import { REGEX } from "./regex.ts";
+import { SEMVER } from "./semver.ts";
 import { SPRINTF } from "./sprintf.ts";
 import { STRING_TESTS } from "./string-tests.ts";
 import { STRINGS } from "./strings.ts";
+import { UNIT_FUNCTIONS } from "./units.ts";
+import { URLQUERY } from "./urlquery.ts";
+import { UUID } from "./uuid.ts";
 
 export type { Builtin, BuiltinContext } from "./builtin.ts";
 export { FORBIDDEN, type ForbiddenBuiltin } from "./forbidden.ts";
@@ -31,6 +40,14 @@ const FAMILIES: readonly (readonly Builtin[])[] = [
   NUMBERS,
   CONVERSION,
   ENCODING,
+  REGEX,
+  UNIT_FUNCTIONS,
+  GRAPHS,
+  NET,
+  SEMVER,
+  UUID,
+  URLQUERY,
+  CRYPTO,
 ];
 
 /** By name, the functions behind operators included. `print` is not here: it takes undefined arguments. */

@@ -6,7 +6,6 @@ import {
   type BuiltinContext,
   badType,
   badValue,
-  bigIntAt,
   define,
   integerAt,
   numberAt,
@@ -75,13 +74,13 @@ function splitN(args: readonly Value[], ctx: BuiltinContext): RArray {
 
 function substring(args: readonly Value[], ctx: BuiltinContext): string {
   const text = stringAt(args, 0);
-  const start = bigIntAt(args, 1);
-  const length = bigIntAt(args, 2);
-  if (start < 0n) throw badValue("negative offset");
-  if (start >= BigInt(text.length)) return "";
-  const end = length < 0n ? text.length : Number(start + length);
+  const start = integerAt(args, 1);
+  const length = integerAt(args, 2);
+  if (start < 0) throw badValue("negative offset");
+  if (start >= text.length) return "";
+  const end = length < 0 ? text.length : start + length;
   ctx.charge(text.length >> 6);
-  return produced(sliceCodePoints(text, Number(start), end), ctx);
+  return produced(sliceCodePoints(text, start, end), ctx);
 }
 
 function reverse(text: string): string {

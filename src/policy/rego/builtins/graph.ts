@@ -1,0 +1,118 @@
+import { RArray, type RObject, type RSet, SetBuilder } from "../collections.ts";
+import { isArray, isSet, type Value } from "../value.ts";
+import { anyAt, type Builtin, type BuiltinContext, badOperand, define, objectAt } from "./builtin.ts";
+import { ARRAY, LIST, objectOf, SET, setOf, tupleOf } from "./types.ts";
+
+const GRAPH = objectOf("any", LIST);
+
+/** Neighbours of a node; a node whose edges are no array and no set has none. */
+function neighbours(edges: Value | undefined): readonly Value[] {
+  if (isArray(edges)) return edges.items;
+  return isSet(edges) ? edges.members() : [];
+}
+
+function roots(args: readonly Value[]): readonly Value[] {
+  const value = args[1];
+  if (!isArray(value) && !isSet(value)) throw badOperand(1, "{array, set}", value);
+  return neighbours(value);
+}
+
+function reachable(args: readonly Value[], ctx: BuiltinContext): RSet {
+  const graph = objectAt(args, 0);
+  const found = new SetBuilder();
+  const waiting = [...roots(args)];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    ctx.charge(1);
+    const edges = graph.get(node);
+    if (edges === undefined || found.has(node)) continue;
+    ctx.cells(1);
+    found.add(node);
+    const next = neighbours(edges);
+    ctx.charge(next.length >> 2);
+    for (const neighbour of next) waiting.push(neighbour);
+  }
+  return found.build();
+}
+
+/** Collects the paths from one root. As in OPA, a node once left is not left again from the same root edge. */
+class PathFinder {
+  readonly #graph: RObject;
+  readonly #ctx: BuiltinContext;
+  readonly #found = new SetBuilder();
+
+  constructor(graph: RObject, ctx: BuiltinContext) {
+    this.#graph = graph;
+    this.#ctx = ctx;
+  }
+
+  from(root: Value): void {
+    const edges = this.#graph.get(root);
+    if (edges === undefined) return;
+    const next = neighbours(edges);
+    if (next.length === 0) this.#add([root]);
+    for (const node of next) this.#follow(node, [root], new SetBuilder().add(root));
+  }
+
+  paths(): RSet {
+    return this.#found.build();
+  }
+
+  #follow(node: Value, before: readonly Value[], left: SetBuilder): void {
+    this.#ctx.charge(1 + (before.length >> 2));
+    const edges = this.#graph.get(node);
+    if (edges === undefined) {
+      this.#add(before);
+      return;
+    }
+    const path = [...before, node];
+    const next = neighbours(edges);
+    if (next.length === 0) this.#add(path);
+    for (const neighbour of next) {
+      if (left.has(neighbour)) this.#add(path);
+      else {
+        left.add(node);
+        this.#follow(neighbour, path, left);
+      }
+    }
+  }
+
+  #add(path: readonly Value[]): void {
+    this.#ctx.cells(path.length + 1);
+    this.#found.add(RArray.of([...path]));
+  }
+}
+
+function reachablePaths(args: readonly Value[], ctx: BuiltinContext): RSet {
+  const finder = new PathFinder(objectAt(args, 0), ctx);
+  for (const root of roots(args)) finder.from(root);
+  return finder.paths();
+}
+
+/** All nested values with their paths, the value itself first, then depth first in ascending order. */
+function walk(args: readonly Value[], ctx: BuiltinContext): RArray {
+  const found: RArray[] = [];
+  const waiting: [readonly Value[], Value][] = [[[], anyAt(args, 0)]];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const [path, value] = next;
+    ctx.charge(1);
+    ctx.cells(path.length + 3);
+    found.push(RArray.of([RArray.of(path), value]));
+    const below = children(value);
+    ctx.charge(below.length >> 2);
+    for (const [step, child] of below.reverse()) waiting.push([[...path, step], child]);
+  }
+  return RArray.of(found);
+}
+
+function children(value: Value): [Value, Value][] {
+  if (typeof value !== "object" || value === null) return [];
+  if (value.kind === "array") return value.items.map((item, index) => [index, item]);
+  if (value.kind === "set") return value.members().map((member) => [member, member]);
+  return value.entries();
+}
+
+export const GRAPHS: readonly Builtin[] = [
+  define("graph.reachable", [GRAPH, LIST], SET, reachable),
+  define("graph.reachable_paths", [GRAPH, LIST], setOf(ARRAY), reachablePaths),
+  define("walk", ["any"], tupleOf(ARRAY, "any"), walk, { relation: true }),
+];
