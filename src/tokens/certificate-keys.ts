@@ -1,0 +1,176 @@
+import { X509Certificate } from "node:crypto";
+import {
+  basicConstraints,
+  type Certificate,
+  hasKeyUsage,
+  OID,
+  parseCertificate,
+} from "../crypto/certificate.ts";
+import { DerError } from "../crypto/der.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
+import { isArray, isObject, member } from "../json/write.ts";
+import { asTokenAlgorithm, keyFits, type VerificationKey } from "./algorithms.ts";
+import { importPublicJwk } from "./jwk.ts";
+import type { KeySource } from "./key-source.ts";
+import { tokenRefused } from "./refusal.ts";
+
+export interface CertificateKeysOptions {
+  /** Certificates of the operator, the only ones that are trusted for themselves. */
+  readonly anchors: readonly Certificate[];
+  /** Also accept anchors that are not self-signed, so that chains may end below a root. */
+  readonly allowIntermediateAnchors?: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+const MAX_CERTIFICATES = 10;
+const KEY_CERT_SIGN = 5;
+/** Signatures that a chain may have; SHA-1 and older are not among them. */
+const SIGNATURES = new Set([
+  "1.2.840.10045.4.3.2",
+  "1.2.840.10045.4.3.3",
+  "1.2.840.10045.4.3.4",
+  "1.2.840.113549.1.1.10",
+  "1.2.840.113549.1.1.11",
+  "1.2.840.113549.1.1.12",
+  "1.2.840.113549.1.1.13",
+  "1.3.101.112",
+]);
+/** Critical extensions whose meaning is honoured here or does not bear on signing tokens. */
+const UNDERSTOOD = new Set<string>([OID.basicConstraints, OID.keyUsage, "2.5.29.37", "2.5.29.17"]);
+
+/**
+ * Keys that a token brings along in `x5c` (RFC 7515 §4.1.6), in its header or in the header's `jwk`. They count
+ * only with a chain to a configured anchor, and only if the leaf holds the very key that `jwk` shows.
+ */
+export class CertificateKeys implements KeySource {
+  readonly version = 0;
+  readonly #anchors: readonly Certificate[];
+  readonly #now: () => number;
+
+  /** @throws TypeError when there is no anchor, or one is not self-signed and that is not allowed */
+  constructor(options: CertificateKeysOptions) {
+    if (options.anchors.length === 0) throw new TypeError("no trusted certificate is configured");
+    if (options.allowIntermediateAnchors !== true && !options.anchors.every(isSelfSigned))
+      throw new TypeError("a trusted certificate is not a self-signed root");
+    this.#anchors = options.anchors;
+    this.#now = options.now;
+  }
+
+  candidates(header: JsonObject): readonly VerificationKey[] {
+    try {
+      return this.#candidates(header);
+    } catch (error) {
+      if (error instanceof DerError) throw tokenRefused("its x5c holds a malformed certificate", error);
+      throw error;
+    }
+  }
+
+  #candidates(header: JsonObject): readonly VerificationKey[] {
+    const jwk = member(header, "jwk");
+    const x5c = (isObject(jwk) ? member(jwk, "x5c") : undefined) ?? member(header, "x5c");
+    if (x5c === undefined) return [];
+    const [leaf, ...others] = parseX5c(x5c);
+    if (leaf === undefined) throw tokenRefused("its x5c is empty");
+    const algorithm = declaredAlgorithm(header, jwk, leaf);
+    const path = this.#path(leaf, others);
+    if (path === undefined)
+      throw tokenRefused("its certificate does not chain to a trusted one that is valid now");
+    return [
+      {
+        kid: undefined,
+        algorithm,
+        key: leaf.publicKey,
+        notAfter: Math.min(...path.map(({ notAfter }) => notAfter)),
+      },
+    ];
+  }
+
+  /** The certificates from the leaf to an anchor, all valid now, or `undefined`. */
+  #path(leaf: Certificate, others: readonly Certificate[]): readonly Certificate[] | undefined {
+    if (!this.#isValid(leaf)) return undefined;
+    if (this.#isAnchor(leaf)) return [leaf];
+    const path = [leaf];
+    let unused = others.filter((certificate) => this.#isValid(certificate));
+    for (let below = leaf; path.length <= MAX_CERTIFICATES; ) {
+      const depth = path.length - 1;
+      const anchor = this.#anchors.find((each) => this.#isValid(each) && issued(each, below, depth));
+      if (anchor !== undefined) return [...path, anchor];
+      const next = unused.find((each) => issued(each, below, depth));
+      if (next === undefined) return undefined;
+      unused = unused.filter((each) => each !== next);
+      path.push(next);
+      below = next;
+    }
+    return undefined;
+  }
+
+  #isAnchor(certificate: Certificate): boolean {
+    return this.#anchors.some((each) => each.der.equals(certificate.der));
+  }
+
+  #isValid(certificate: Certificate): boolean {
+    const now = this.#now();
+    if (now < certificate.notBefore || now > certificate.notAfter) return false;
+    for (const [oid, { critical }] of certificate.extensions)
+      if (critical && !UNDERSTOOD.has(oid)) return false;
+    return true;
+  }
+}
+
+/** @param depth - intermediate certificates that stand between `issuer` and the leaf */
+function issued(issuer: Certificate, below: Certificate, depth: number): boolean {
+  if (!issuer.subjectDer.equals(below.issuerDer)) return false;
+  const { ca, pathLength } = basicConstraints(issuer);
+  if (!ca || (pathLength !== undefined && pathLength < depth)) return false;
+  if (issuer.extensions.has(OID.keyUsage) && !hasKeyUsage(issuer, KEY_CERT_SIGN)) return false;
+  return isSignedBy(below, issuer);
+}
+
+function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
+  if (!SIGNATURES.has(certificate.signatureAlgorithm.oid)) return false;
+  return new X509Certificate(certificate.der).verify(issuer.publicKey);
+}
+
+function isSelfSigned(certificate: Certificate): boolean {
+  return certificate.subjectDer.equals(certificate.issuerDer) && isSignedBy(certificate, certificate);
+}
+
+function declaredAlgorithm(header: JsonObject, jwk: JsonValue | undefined, leaf: Certificate) {
+  const algorithm = asTokenAlgorithm(member(header, "alg"));
+  if (algorithm === undefined || !keyFits(algorithm, leaf.publicKey))
+    throw tokenRefused("its algorithm does not fit the key of its certificate");
+  if (jwk === undefined) return algorithm;
+  if (!isObject(jwk) || member(jwk, "alg") !== algorithm)
+    throw tokenRefused("the key in its header does not name the algorithm of the token");
+  if (!holdsKey(jwk, leaf)) throw tokenRefused("the key in its header is not the one in its certificate");
+  return algorithm;
+}
+
+function holdsKey(jwk: JsonObject, leaf: Certificate): boolean {
+  try {
+    return importPublicJwk(jwk).equals(leaf.publicKey);
+  } catch {
+    return false;
+  }
+}
+
+function parseX5c(x5c: JsonValue): readonly Certificate[] {
+  if (!isArray(x5c)) throw tokenRefused("its x5c is not an array");
+  if (x5c.length > MAX_CERTIFICATES)
+    throw tokenRefused(`its x5c has more than ${MAX_CERTIFICATES} certificates`);
+  try {
+    return x5c.map((entry) => parseCertificate(certificateBytes(entry)));
+  } catch (error) {
+    if (error instanceof DerError)
+      throw tokenRefused("its x5c holds something that is no certificate", error);
+    throw error;
+  }
+}
+
+/** Standard base64 (RFC 7517 §4.7); line ends and the URL alphabet occur in the field. */
+function certificateBytes(entry: JsonValue): Buffer {
+  if (typeof entry !== "string" || !/^[A-Za-z0-9+/_\-=\s]*$/.test(entry))
+    throw tokenRefused("its x5c has an entry that is not base64");
+  return Buffer.from(entry, "base64");
+}
