@@ -47,6 +47,9 @@ export function parseRecord(kind: string, bytes: Uint8Array): StoredRecord {
   const value = bytes.subarray(end + 1);
   if (value.length !== Number(length)) throw new DamagedRecord("its length is not what its header says");
   if (digestOf(kind, name, value) !== digest) throw new DamagedRecord("its checksum does not match");
+  // One value, one spelling: neither `%2f` for `%2F` nor a length with leading zeros.
+  if (encodedName !== encodeURIComponent(name) || length !== String(value.length))
+    throw new DamagedRecord("its header line is not one of ours");
   return { name, value };
 }
 

@@ -1,0 +1,167 @@
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "@jest/globals";
+import { attestationPolicyFault, policyKind } from "../../../src/policy/policy-names.ts";
+import { StoredPolicies } from "../../../src/policy/stored-policies.ts";
+import type { DocumentStore } from "../../../src/storage/document-store.ts";
+import { FsDocumentStore } from "../../../src/storage/fs-documents.ts";
+import { MemoryDocumentStore } from "../../../src/storage/memory-documents.ts";
+import { fakePolicyEngine } from "../../support/fake-policy-engine.ts";
+import { temporaryFolder } from "../../support/folder.ts";
+
+const SIGNAL = new AbortController().signal;
+const NOW = Date.parse("2026-06-01T00:00:00Z");
+const DENY = "package policy\nallow := false";
+const ALLOW = "package policy\nallow := true";
+
+function open(store: DocumentStore, shipped: Record<string, string> = { "resource-policy": DENY }) {
+  const engine = fakePolicyEngine;
+  return StoredPolicies.open(
+    { store, engine, shipped: new Map(Object.entries(shipped)), now: () => NOW },
+    SIGNAL,
+  );
+}
+
+describe("stored policies", () => {
+  test("the shipped text holds until an administrator sets another, and again after that is deleted", async () => {
+    const store = new MemoryDocumentStore();
+    const policies = await open(store);
+    expect(policies.resourcePolicy()).toMatchObject({ text: DENY, version: 0, by: "keywarden" });
+    await policies.put("resource-policy", ALLOW, "alice", SIGNAL);
+    expect(policies.resourcePolicy()).toMatchObject({
+      text: ALLOW,
+      version: 1,
+      by: "alice",
+      at: "2026-06-01T00:00:00.000Z",
+    });
+    expect((await open(store)).resourcePolicy()).toMatchObject({ text: ALLOW, version: 1, by: "alice" });
+    expect(await policies.delete("resource-policy", SIGNAL)).toBe(true);
+    expect(await policies.delete("resource-policy", SIGNAL)).toBe(false);
+    expect(policies.resourcePolicy()).toMatchObject({ text: DENY, version: 0 });
+  });
+
+  test("P70 a text with errors is refused with line and caret, and the old policy stays", async () => {
+    const store = new MemoryDocumentStore();
+    const policies = await open(store);
+    await policies.put("resource-policy", ALLOW, "alice", SIGNAL);
+    const bad = policies.put("resource-policy", "package policy\n\tallow = SYNTAX_ERROR", "bob", SIGNAL);
+    await expect(bad).rejects.toMatchObject({
+      code: "policy-invalid",
+      kbsType: "PolicyEngineError",
+      detail: expect.stringContaining(
+        "resource-policy.rego:2:10: unexpected token\n\tallow = SYNTAX_ERROR\n\t        ^",
+      ),
+      extra: { findings: [expect.objectContaining({ row: 2, col: 10 })] },
+    });
+    expect(policies.resourcePolicy()).toMatchObject({ text: ALLOW, version: 1, by: "alice" });
+    expect(await store.get("resource-policy", SIGNAL)).toMatchObject({ text: ALLOW });
+  });
+
+  test("D11 a snapshot that a request holds does not change under a later upload", async () => {
+    const policies = await open(new MemoryDocumentStore());
+    const held = policies.resourcePolicy();
+    const hash = held?.compiled?.hash;
+    await policies.put("resource-policy", ALLOW, "alice", SIGNAL);
+    expect(held).toMatchObject({ text: DENY, version: 0 });
+    expect(held?.compiled?.hash).toBe(hash);
+    expect(policies.resourcePolicy()?.compiled?.hash).not.toBe(hash);
+    expect(Object.isFrozen(held)).toBe(true);
+  });
+
+  test("D10 a stored text that no longer compiles has no compiled form, and shipped text does not replace it", async () => {
+    const store = new MemoryDocumentStore();
+    await store.put("resource-policy", "SYNTAX_ERROR", { by: "alice", at: "" }, SIGNAL);
+    const policies = await open(store, { "resource-policy": ALLOW });
+    expect(policies.resourcePolicy()).toMatchObject({ text: "SYNTAX_ERROR", by: "alice" });
+    expect(policies.resourcePolicy()?.compiled).toBeUndefined();
+  });
+
+  test("a damaged file is no policy, and shipped text does not replace it", async () => {
+    const { path, dispose } = await temporaryFolder();
+    const faults: string[] = [];
+    const store = await FsDocumentStore.open(path, ({ file }) => faults.push(file));
+    await store.put("resource-policy", DENY, { by: "alice", at: "" }, SIGNAL);
+    await store.put("default_gpu", DENY, { by: "alice", at: "" }, SIGNAL);
+    for (const name of readdirSync(path)) writeFileSync(join(path, name), "garbage");
+    const policies = await open(store, { "resource-policy": ALLOW });
+    expect(policies.resourcePolicy()?.compiled).toBeUndefined();
+    expect(policies.resourcePolicy()?.findings).toMatchObject([
+      { severity: "error", code: "policy-unreadable" },
+    ]);
+    expect(policies.attestationPolicy("default", "gpu")).toBeUndefined();
+    expect(faults.length).toBeGreaterThan(0);
+    await policies.put("resource-policy", DENY, "bob", SIGNAL);
+    expect((await open(store)).resourcePolicy()).toMatchObject({ text: DENY, by: "bob" });
+    await dispose();
+  });
+
+  test("a text that is too long is refused before it is compiled", async () => {
+    const policies = await open(new MemoryDocumentStore());
+    const long = `package policy # ${"x".repeat(1 << 20)}`;
+    await expect(policies.put("resource-policy", long, "a", SIGNAL)).rejects.toMatchObject({
+      code: "policy-invalid",
+      extra: { findings: [expect.objectContaining({ code: "policy-too-large" })] },
+    });
+  });
+
+  test("a policy that does not define its rule is accepted with a warning: it denies everything", async () => {
+    const policies = await open(new MemoryDocumentStore());
+    const stored = await policies.put("default_cpu", "package policy\nx := 1", "a", SIGNAL);
+    expect(stored.findings).toMatchObject([{ severity: "warning", code: "rule-missing" }]);
+    expect((await policies.put("default_cpu", "trust_claims := {}", "a", SIGNAL)).findings).toEqual([]);
+  });
+
+  test("when the store fails, what holds stays as it was", async () => {
+    const store = new MemoryDocumentStore(0);
+    const policies = await open(store);
+    await expect(policies.put("resource-policy", ALLOW, "a", SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+    expect(policies.resourcePolicy()?.text).toBe(DENY);
+  });
+
+  test("concurrent uploads end with store and memory in the same state", async () => {
+    const store = new MemoryDocumentStore();
+    const policies = await open(store);
+    await Promise.all(
+      Array.from({ length: 20 }, (_, at) => policies.put("resource-policy", `allow := ${at}`, "a", SIGNAL)),
+    );
+    expect(policies.resourcePolicy()).toMatchObject({
+      version: 20,
+      text: (await store.get("resource-policy", SIGNAL))?.text,
+    });
+  });
+});
+
+describe("policy names", () => {
+  test("an attestation policy ends in a TEE class; the sentence suggests one that would do", () => {
+    for (const name of [
+      "default_cpu",
+      "default_nvidia-dpu",
+      "team/a.b-c_gpu",
+      "a_ppcie",
+      "a_switch",
+      "a_dcu",
+    ])
+      expect(attestationPolicyFault(name)).toBeUndefined();
+    expect(attestationPolicyFault("default")).toMatch(/did you mean default_cpu\?$/);
+    expect(attestationPolicyFault("default-gpu")).toMatch(/did you mean default_gpu\?$/);
+    for (const name of [
+      "",
+      "_cpu",
+      "../x_cpu",
+      "a b_cpu",
+      "a:b_cpu",
+      "é_cpu",
+      `${"a".repeat(300)}_cpu`,
+      "/a_cpu",
+    ])
+      expect(attestationPolicyFault(name)).toBeDefined();
+  });
+
+  test("the resource policy has one name", () => {
+    expect(policyKind("resource-policy")).toBe("resource");
+    expect(policyKind("resource-policy_cpu")).toBe("attestation");
+    expect(policyKind("other")).toBeUndefined();
+  });
+});
