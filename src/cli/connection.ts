@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { JsonObject } from "../json/value.ts";
 import { readNamedFile } from "./files.ts";
 import { readRefusal } from "./guest/refusal.ts";
 import { createHttpClient, type HttpAnswer, type HttpClient, type HttpExchange } from "./http-client.ts";
@@ -82,6 +83,8 @@ export interface AdminRequest {
   readonly path: string;
   readonly body?: string | Uint8Array;
   readonly contentType?: string;
+  /** What else a person should read of a refusal's members; lines to put below its sentence. */
+  readonly explain?: (answer: JsonObject) => readonly string[];
 }
 
 /**
@@ -106,7 +109,8 @@ export async function callAdminApi(options: AdminOptions, request: AdminRequest)
     });
     if (answer.status === 200) return answer;
     const refusal = readRefusal("resource", answer.status, answer.body);
-    throw refused(`${answer.status}: ${refusal.message}`, {
+    const more = request.explain?.(refusal.answer) ?? [];
+    throw refused([`${answer.status}: ${refusal.message}`, ...more].join("\n"), {
       outcome: "refused",
       status: answer.status,
       ...refusal.answer,

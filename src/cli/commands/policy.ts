@@ -1,4 +1,6 @@
 import { type Command, Option } from "commander";
+import type { JsonObject } from "../../json/value.ts";
+import { isArray, isObject, member } from "../../json/write.ts";
 import { readStringList } from "../answers.ts";
 import { type AdminOptions, addAdminOptions, callAdminApi, printResult } from "../connection.ts";
 import { readNamedFileOrInput } from "../files.ts";
@@ -50,7 +52,9 @@ function addPolicyOptions(command: Command): Command {
 async function setPolicy(world: World, file: string, options: Options): Promise<void> {
   const source = await readNamedFileOrInput(file, "policy", world);
   const id = idOf(options);
-  await callAdminApi(options, uploadOf(options.kind, id, source.toString("base64url")));
+  const upload = uploadOf(options.kind, id, source.toString("base64url"));
+  const explain = (answer: JsonObject) => findingLines(answer, file, source.toString());
+  await callAdminApi(options, { ...upload, explain });
   printResult(world, options.json, { kind: options.kind, id }, `Installed ${options.kind} policy ${id}.\n`);
 }
 
@@ -62,6 +66,26 @@ function uploadOf(kind: Kind, id: string, policy: string) {
     body: JSON.stringify(body),
     contentType: "application/json",
   };
+}
+
+/** Shows each finding with its place in the file, the line itself and a caret. */
+function findingLines(answer: JsonObject, file: string, source: string): readonly string[] {
+  const findings = member(answer, "findings");
+  const lines = source.split(/\r?\n/);
+  return (isArray(findings) ? findings : []).flatMap((finding) => {
+    if (!isObject(finding)) return [];
+    const { row, col, code, message } = finding;
+    if (typeof row !== "number" || typeof col !== "number") return [`  ${String(message)}`];
+    const line = lines[row - 1];
+    const shown =
+      line === undefined
+        ? []
+        : [
+            `    ${line.replaceAll("\t", " ")}`,
+            `    ${" ".repeat(Math.min(Math.max(col - 1, 0), line.length))}^`,
+          ];
+    return [`  ${file}:${row}:${col}: ${String(code)}: ${String(message)}`, ...shown];
+  });
 }
 
 async function getPolicy(world: World, options: Options): Promise<void> {

@@ -35,10 +35,12 @@ export function registerResource(program: Command, world: World): void {
 }
 
 async function setResource(world: World, path: string, file: string, options: Options): Promise<void> {
+  const target = checked(path);
   const body = await readNamedFileOrInput(file, "secret", world);
   const contentType = "application/octet-stream";
-  await callAdminApi(options, { method: "POST", path: resourcePath(path), body, contentType });
-  printResult(world, options.json, { path, bytes: body.length }, `Stored ${path}: ${body.length} bytes.\n`);
+  await callAdminApi(options, { method: "POST", path: `resource/${target}`, body, contentType });
+  const result = { path: target, bytes: body.length };
+  printResult(world, options.json, result, `Stored ${target}: ${body.length} bytes.\n`);
 }
 
 async function getResource(world: World, path: string, options: Options): Promise<void> {
@@ -49,8 +51,9 @@ async function getResource(world: World, path: string, options: Options): Promis
 }
 
 async function deleteResource(world: World, path: string, options: Options): Promise<void> {
-  await callAdminApi(options, { method: "DELETE", path: resourcePath(path) });
-  printResult(world, options.json, { path, deleted: true }, `Deleted ${path}.\n`);
+  const target = checked(path);
+  await callAdminApi(options, { method: "DELETE", path: `resource/${target}` });
+  printResult(world, options.json, { path: target, deleted: true }, `Deleted ${target}.\n`);
 }
 
 async function listResources(world: World, options: Options): Promise<void> {
@@ -60,10 +63,6 @@ async function listResources(world: World, options: Options): Promise<void> {
 
 async function fetchPaths(options: Options): Promise<readonly string[]> {
   return readStringList(await callAdminApi(options, { method: "GET", path: "resource" }));
-}
-
-function resourcePath(path: string): string {
-  return `resource/${checked(path)}`;
 }
 
 /** Checked here as well, so that a typing error is told without a server. Its characters need no encoding. */
