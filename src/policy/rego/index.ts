@@ -1,0 +1,22 @@
+/** Rego: parse, check, compile, evaluate. Knows nothing of the rest of the house. */
+
+export type { HostFunction, HostType } from "./analysis/ir.ts";
+export type { Finding } from "./analysis/problems.ts";
+export type * from "./ast.ts";
+export { DEFAULT_LIMITS, type Limits } from "./budget.ts";
+export {
+  BudgetError,
+  BuiltinError,
+  type Location,
+  RegoCompileError,
+  RegoEvalError,
+  RegoParseError,
+} from "./errors.ts";
+export { type HostResolver, NeedHostValue } from "./evaluation.ts";
+export { fromJson, toJson } from "./json.ts";
+export { parseModule, parseQuery } from "./parser/index.ts";
+export { type CompileOptions, type CompileResult, compilePolicy, type ModuleText, Policy } from "./policy.ts";
+export type { Probe } from "./probe.ts";
+export { evaluateQuery, type QueryError, type QueryResult, type QuerySolution } from "./query.ts";
+export type { EvaluationRequest, HostCall, Outcome, Stats } from "./run.ts";
+export type { Value } from "./value.ts";

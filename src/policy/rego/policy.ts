@@ -1,0 +1,122 @@
+/** Policies: compiled once, immutable, evaluated any number of times. */
+import { createHash } from "node:crypto";
+import { type Analysis, analyse } from "./analysis/analyse.ts";
+import type { HostFunction } from "./analysis/ir.ts";
+import { type Finding, Problems } from "./analysis/problems.ts";
+import { dataPath } from "./analysis/tree.ts";
+import type { Dialect, Module } from "./ast.ts";
+import type { Limits } from "./budget.ts";
+import { RegexCache } from "./builtins/index.ts";
+import { compileProgram, type Program } from "./compile/program.ts";
+import { collectHostArguments } from "./host-arguments.ts";
+import { parseModule } from "./parser/index.ts";
+import { type EvaluationRequest, evaluateRule, type Outcome } from "./run.ts";
+import type { Value } from "./value.ts";
+
+export interface ModuleText {
+  readonly file: string;
+  readonly text: string;
+}
+
+export interface CompileOptions {
+  readonly dialect?: Dialect;
+  readonly host?: readonly HostFunction[];
+  /** Defaults for evaluations of this policy. */
+  readonly limits?: Partial<Limits>;
+  /**
+   * Let policies name built-ins that are refused, as long as `with` replaces them whenever they are reached. For
+   * running other people's test suites, never for policies that decide.
+   */
+  readonly allowMockedBuiltins?: boolean;
+}
+
+export interface CompileResult {
+  /** Absent when a finding is an error. */
+  readonly policy?: Policy;
+  readonly findings: readonly Finding[];
+}
+
+/** Checks and compiles modules. Never throws on any text. */
+export function compilePolicy(modules: readonly ModuleText[], options: CompileOptions = {}): CompileResult {
+  const problems = new Problems();
+  const parsed = parseAll(modules, options.dialect ?? "v1", problems);
+  if (problems.hasErrors) return { findings: problems.sorted() };
+  const hosts = new Map((options.host ?? []).map((host) => [host.name, host]));
+  const analysis = analyse(parsed, { hosts, allowMockedBuiltins: options.allowMockedBuiltins === true });
+  const findings = [...problems.sorted(), ...analysis.problems.sorted()];
+  if (analysis.problems.hasErrors) return { findings };
+  return { policy: new Policy(hashOf(modules, options), analysis, parsed, options), findings };
+}
+
+function parseAll(modules: readonly ModuleText[], dialect: Dialect, problems: Problems): Module[] {
+  const parsed: Module[] = [];
+  for (const { file, text } of modules) {
+    const { module, errors, lateImports } = parseModule(text, { file, dialect });
+    for (const error of errors) problems.error(error.code, withHint(error.message, dialect), error.location);
+    for (const loc of lateImports) problems.warn("late_import", "imports belong before the rules", loc);
+    if (module !== undefined) parsed.push(module);
+  }
+  return parsed;
+}
+
+function withHint(message: string, dialect: Dialect): string {
+  const isOldSyntax =
+    message.startsWith("`if` keyword is required") || message.startsWith("`contains` keyword is required");
+  return dialect === "v1" && isOldSyntax
+    ? `${message} (is this policy written for Rego v0? Choose the v0 dialect)`
+    : message;
+}
+
+function hashOf(modules: readonly ModuleText[], options: CompileOptions): string {
+  const hash = createHash("sha384");
+  hash.update(options.dialect ?? "v1");
+  for (const { text } of modules) hash.update(`\n${Buffer.byteLength(text)}\n`).update(text);
+  return hash.digest("hex");
+}
+
+export class Policy {
+  /** Lower-case hex SHA-384 over the dialect and the module texts. */
+  readonly hash: string;
+  /** Absolute paths of everything that can be asked for, `data.policy.allow` say; functions are left out. */
+  readonly entryPoints: readonly string[];
+  /** For each host function the constant first arguments it is called with. */
+  readonly hostArguments: ReadonlyMap<string, readonly Value[]>;
+  readonly analysis: Analysis;
+  readonly modules: readonly Module[];
+  readonly program: Program;
+  readonly limits: Partial<Limits>;
+  readonly regexCache: RegexCache = new RegexCache();
+  #probed: Program | undefined;
+
+  /** @internal use `compilePolicy` */
+  constructor(hash: string, analysis: Analysis, modules: readonly Module[], options: CompileOptions) {
+    this.hash = hash;
+    this.analysis = analysis;
+    this.modules = modules;
+    this.limits = options.limits ?? {};
+    this.program = compileProgram(analysis.tree, analysis.clauses, false);
+    this.hostArguments = collectHostArguments(analysis.clauses);
+    this.entryPoints = entryPoints(analysis);
+  }
+
+  /** The same policy compiled with probes, for coverage, trace and explanations. */
+  get probed(): Program {
+    this.#probed ??= compileProgram(this.analysis.tree, this.analysis.clauses, true);
+    return this.#probed;
+  }
+
+  /**
+   * @param rulePath - `data.policy.allow`; a path below or above rules works too
+   * @throws NeedHostValue when the host has to fetch an answer first; nothing else
+   */
+  evaluate(rulePath: string, request: EvaluationRequest = {}): Outcome {
+    return evaluateRule(this, rulePath, request);
+  }
+}
+
+function entryPoints(analysis: Analysis): readonly string[] {
+  const names = [...analysis.tree.descendants()]
+    .filter((node) => node.definitions.length > 0 && !node.isFunction)
+    .map((node) => dataPath(node.path));
+  return names.sort();
+}

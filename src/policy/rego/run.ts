@@ -1,0 +1,162 @@
+/** Running a compiled policy: requests in, outcomes out. */
+import { randomBytes } from "node:crypto";
+import type { Limits } from "./budget.ts";
+import { RArray, RObject, RSet } from "./collections.ts";
+import type { Program } from "./compile/program.ts";
+import { dynamicPath } from "./compile/values.ts";
+import { BudgetError, RegoEvalError } from "./errors.ts";
+import { Evaluation, type HostResolver, NeedHostValue } from "./evaluation.ts";
+import { fromJson, marshalJson, toJson } from "./json.ts";
+import { parseQuery } from "./parser/index.ts";
+import type { Policy } from "./policy.ts";
+import type { Probe } from "./probe.ts";
+import type { Value } from "./value.ts";
+
+export interface EvaluationRequest {
+  /** Plain JSON (bigint for integers beyond 2^53), read lazily; or a value. Absent: every `input` is undefined. */
+  readonly input?: unknown;
+  readonly data?: unknown;
+  readonly host?: HostResolver;
+  readonly limits?: Partial<Limits>;
+  /** Nanoseconds since 1970. Absent: policies see the epoch, for the engine reads no clock. */
+  readonly nowNs?: bigint;
+  readonly randomBytes?: (count: number) => Uint8Array;
+  /** A failing built-in ends the evaluation. On unless switched off. */
+  readonly strict?: boolean;
+  /** Watches the evaluation; it then runs the policy as compiled with probes, which is slower. */
+  readonly probe?: Probe;
+  readonly cancelled?: () => boolean;
+}
+
+export interface HostCall {
+  readonly name: string;
+  readonly args: readonly Value[];
+  readonly value: Value;
+}
+
+/** What an evaluation leaves behind, whatever its outcome. */
+export interface Stats {
+  readonly steps: number;
+  readonly cells: number;
+  /** Lines of `print`, with their place in front. */
+  readonly prints: readonly string[];
+  /** Texts of `trace`. */
+  readonly notes: readonly string[];
+  /** Errors of built-ins that a lenient evaluation went past. */
+  readonly diagnostics: readonly RegoEvalError[];
+  /** What was asked of the host, and the answers. */
+  readonly hostCalls: readonly HostCall[];
+}
+
+export type Outcome =
+  | { readonly kind: "value"; readonly value: unknown; readonly stats: Stats }
+  | { readonly kind: "undefined"; readonly stats: Stats }
+  | { readonly kind: "error"; readonly error: RegoEvalError; readonly stats: Stats };
+
+/** Evaluates one document. @throws NeedHostValue; nothing else */
+export function evaluateRule(policy: Policy, rulePath: string, request: EvaluationRequest): Outcome {
+  const program = request.probe === undefined ? policy.program : policy.probed;
+  const e = newEvaluation(policy, program, request);
+  return settle(e, () => {
+    const value = dynamicPath(program.root, parsePath(rulePath), e);
+    return value === undefined ? undefined : toJson(value);
+  });
+}
+
+export function newEvaluation(policy: Policy, program: Program, request: EvaluationRequest): Evaluation {
+  return new Evaluation({
+    input: request.input === undefined ? undefined : asValue(request.input),
+    data: request.data === undefined ? RObject.EMPTY : asValue(request.data),
+    host: request.host ?? noHost,
+    limits: { ...policy.limits, ...request.limits },
+    nowNs: request.nowNs ?? 0n,
+    randomBytes: request.randomBytes ?? randomBytes,
+    strict: request.strict ?? true,
+    documents: program.documents,
+    regexCache: policy.regexCache,
+    probe: request.probe,
+    cancelled: request.cancelled,
+  });
+}
+
+function noHost(): undefined {
+  return undefined;
+}
+
+export function asValue(document: unknown): Value {
+  if (document instanceof RObject || document instanceof RArray || document instanceof RSet) return document;
+  return fromJson(document);
+}
+
+/** Runs, and turns whatever ends the run into an outcome. */
+export function settle(e: Evaluation, run: () => unknown): Outcome {
+  try {
+    const value = run();
+    if (value === undefined) return { kind: "undefined", stats: statsOf(e) };
+    checkSize(value, e.limits);
+    return { kind: "value", value, stats: statsOf(e) };
+  } catch (error) {
+    return { kind: "error", error: asEvalError(error), stats: statsOf(e) };
+  }
+}
+
+function statsOf(e: Evaluation): Stats {
+  const { budget, prints, notes, diagnostics, hostCalls } = e;
+  return { steps: budget.stepsUsed, cells: budget.cellsUsed, prints, notes, diagnostics, hostCalls };
+}
+
+function checkSize(value: unknown, limits: Limits): void {
+  if (typeof value !== "object" || value === null) {
+    if (typeof value === "string" && value.length > limits.resultBytes) throw new BudgetError("resultBytes");
+    return;
+  }
+  try {
+    marshalJson(fromJson(value), undefined, limits.resultBytes);
+  } catch (error) {
+    throw error instanceof BudgetError ? new BudgetError("resultBytes") : error;
+  }
+}
+
+/** @throws NeedHostValue, which is no failure but a request */
+export function asEvalError(error: unknown): RegoEvalError {
+  if (error instanceof NeedHostValue) throw error;
+  if (error instanceof RegoEvalError) return error;
+  if (error instanceof BudgetError) return new RegoEvalError("eval_budget_error", error.message);
+  // The weights of `enter` keep the native stack shallow; should they not, this is still a denial and no crash.
+  if (error instanceof RangeError) {
+    return new RegoEvalError("eval_budget_error", new BudgetError("nativeDepth").message);
+  }
+  return new RegoEvalError("eval_internal_error", "the evaluation failed for an unexpected reason");
+}
+
+const paths = new Map<string, readonly Value[]>();
+const MAX_PATHS = 1_000;
+
+/** Steps below `data`. Anything that is no constant path below `data` has no rule and is undefined. */
+function parsePath(text: string): readonly Value[] {
+  const known = paths.get(text);
+  if (known !== undefined) return known;
+  const steps = readPath(text);
+  if (paths.size >= MAX_PATHS) paths.clear();
+  paths.set(text, steps);
+  return steps;
+}
+
+function readPath(text: string): readonly Value[] {
+  const fault = new RegoEvalError(
+    "eval_internal_error",
+    "the rule path is not of the form data.package.rule",
+  );
+  try {
+    const [literal] = parseQuery(text);
+    const term = literal?.statement.kind === "expr" ? literal.statement.term : undefined;
+    if (term?.kind === "var" && term.name === "data") return [];
+    if (term?.kind !== "ref" || term.head.kind !== "var" || term.head.name !== "data") throw fault;
+    return term.path.map((step) => {
+      if (step.kind !== "scalar") throw fault;
+      return step.value;
+    });
+  } catch {
+    throw fault;
+  }
+}
