@@ -183,7 +183,10 @@ function complete(config: Found): KeywardenConfig {
   const { dataDirectory, secrets, audit } = config;
   return {
     ...config,
-    secrets: { ...secrets, fs: { folder: secrets.fs.folder ?? join(dataDirectory, "secrets") } },
+    secrets: {
+      ...secrets,
+      fs: { ...secrets.fs, folder: secrets.fs.folder ?? join(dataDirectory, "secrets") },
+    },
     audit: { ...audit, file: audit.file ?? join(dataDirectory, "audit.ndjson") },
   };
 }

@@ -27,6 +27,9 @@ const secretsSchema = z
           .optional()
           .meta({ examples: ["data/secrets"] })
           .describe("Where; `<dataDirectory>/secrets` if absent."),
+        cacheBytes: count(32 * MIB, 0, 4096 * MIB).describe(
+          "Memory for secrets read a moment ago; 0 reads the file each time.",
+        ),
       })
       .prefault({})
       .describe("Options of the driver fs."),

@@ -6,20 +6,23 @@ import type { SecretStore } from "./secret-store.ts";
 /** What the `secrets` section of the configuration says, as far as stores care. */
 export interface SecretStoreConfig {
   readonly driver: SecretStoreDriver;
-  readonly fs: { readonly folder: string };
+  readonly fs: { readonly folder: string; readonly cacheBytes: number };
   readonly memory: { readonly maxTotalBytes: number; readonly maxSecrets: number };
 }
 
 export interface SecretStoreDependencies {
   /** Hears of files a store found and cannot use. */
   readonly reportFault: ReportFault;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
 }
 
 type Create = (config: SecretStoreConfig, dependencies: SecretStoreDependencies) => Promise<SecretStore>;
 
 /** Every secret store there is, by the name `secrets.driver` gives it. Stores do not register themselves. */
 const STORES = {
-  fs: (config, { reportFault }) => FsSecretStore.open(config.fs.folder, reportFault),
+  fs: ({ fs }, { reportFault, now }) =>
+    FsSecretStore.open(fs.folder, reportFault, { cacheBytes: fs.cacheBytes, now }),
   memory: async (config) => new MemorySecretStore(config.memory),
 } as const satisfies Record<string, Create>;
 

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
  * becomes `=hh`.
  */
 export function encodeFileName(name: string): string {
+  if (/^[a-z0-9_-]+$/.test(name)) return name;
   const bytes = Buffer.from(name, "utf8");
   let encoded = "";
   for (const [at, byte] of bytes.entries()) encoded += encodeByte(byte, at === 0 || at === bytes.length - 1);

@@ -5,6 +5,7 @@ import { KbsError } from "../../errors.ts";
 import { parseResourcePath, type ResourcePath } from "../../protocol/resource-path.ts";
 import {
   createFile,
+  describeFile,
   ensureFolder,
   isErrno,
   isTemporary,
@@ -18,7 +19,16 @@ import { type ReportFault, storageUnavailable } from "../../storage/faults.ts";
 import { decodeFileName, encodeFileName } from "../../storage/file-names.ts";
 import { MAX_HEADER_BYTES, MAX_RECORD_BYTES, parseRecord, printRecord } from "../../storage/record.ts";
 import type { SecretStore } from "../secret-store.ts";
+import { identityOf, RecentValues } from "./recent-values.ts";
 
+export interface FsSecretStoreOptions {
+  /** Memory for secrets read a moment ago; 0 for none. */
+  readonly cacheBytes: number;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+const UNCACHED: FsSecretStoreOptions = { cacheBytes: 0, now: () => 0 };
 const KIND = "secret";
 const SUFFIX = ".secret";
 
@@ -29,10 +39,14 @@ const SUFFIX = ".secret";
 export class FsSecretStore implements SecretStore {
   readonly #folder: string;
   readonly #report: ReportFault;
+  readonly #now: () => number;
+  readonly #recent: RecentValues;
 
-  private constructor(folder: string, report: ReportFault) {
+  private constructor(folder: string, report: ReportFault, options: FsSecretStoreOptions) {
     this.#folder = folder;
     this.#report = report;
+    this.#now = options.now;
+    this.#recent = new RecentValues(options.cacheBytes);
   }
 
   /**
@@ -41,8 +55,12 @@ export class FsSecretStore implements SecretStore {
    * @param report - hears of files that are foreign or damaged; they are skipped, never served
    * @throws KbsError `storage-unavailable`
    */
-  static async open(folder: string, report: ReportFault): Promise<FsSecretStore> {
-    const store = new FsSecretStore(folder, report);
+  static async open(
+    folder: string,
+    report: ReportFault,
+    options: FsSecretStoreOptions = UNCACHED,
+  ): Promise<FsSecretStore> {
+    const store = new FsSecretStore(folder, report, options);
     await guarded("opening the secret folder", async () => {
       await ensureFolder(folder);
       await makePrivate(folder);
@@ -55,8 +73,9 @@ export class FsSecretStore implements SecretStore {
     signal.throwIfAborted();
     const file = this.#fileOf(path);
     try {
-      const bytes = await readRegularFile(file, MAX_RECORD_BYTES + MAX_HEADER_BYTES);
-      return bytes === undefined ? undefined : readSecret(path, bytes);
+      const status = await describeFile(file);
+      if (status === undefined) return undefined;
+      return this.#recent.get(path, status) ?? (await this.#read(path, file));
     } catch (error) {
       this.#report({ file, reason: error instanceof Error ? error.message : String(error) });
       throw storageUnavailable("reading a secret", error);
@@ -73,6 +92,7 @@ export class FsSecretStore implements SecretStore {
     if (value.length > MAX_RECORD_BYTES) throw tooLong();
     const file = this.#fileOf(path);
     const bytes = printRecord(KIND, path, value);
+    this.#recent.forget(path);
     return guarded("writing a secret", async () => {
       await ensureFolder(join(file, ".."));
       if (!options.overwrite) return (await createFile(file, bytes)) ? "stored" : "exists";
@@ -83,6 +103,7 @@ export class FsSecretStore implements SecretStore {
 
   async delete(path: ResourcePath, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
+    this.#recent.forget(path);
     return guarded("deleting a secret", () => removeFile(this.#fileOf(path)));
   }
 
@@ -105,6 +126,19 @@ export class FsSecretStore implements SecretStore {
 
   async close(): Promise<void> {
     // Every operation has closed its own files.
+    this.#recent.clear();
+  }
+
+  async #read(path: ResourcePath, file: string): Promise<Uint8Array | undefined> {
+    const at = BigInt(Math.floor(this.#now())) * 1_000_000n;
+    let identity: ReturnType<typeof identityOf> | undefined;
+    const bytes = await readRegularFile(file, MAX_RECORD_BYTES + MAX_HEADER_BYTES, (status) => {
+      identity = identityOf(status);
+    });
+    if (bytes === undefined) return undefined;
+    const value = readSecret(path, bytes);
+    if (identity !== undefined) this.#recent.remember(path, identity, value, at);
+    return value;
   }
 
   #fileOf(path: ResourcePath): string {

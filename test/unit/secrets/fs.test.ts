@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { parseResourcePath } from "../../../src/protocol/resource-path.ts";
@@ -142,6 +152,60 @@ describe("the file store", () => {
     await rename(join(root, "secrets"), join(root, "moved"));
     await expect(store.ready(SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
     await mkdtemp(join(root, "x"));
+  });
+
+  describe("with recently read secrets kept in memory", () => {
+    // An hour ahead: every file is old enough to be kept.
+    const cached = () =>
+      FsSecretStore.open(join(root, "secrets"), (fault) => faults.push(fault), {
+        cacheBytes: 1 << 20,
+        now: () => Date.now() + 3_600_000,
+      });
+    const read = async (from: FsSecretStore) => Buffer.from((await from.get(PATH, SIGNAL)) ?? []).toString();
+
+    test("a write, a deletion and a change by somebody else are seen at once", async () => {
+      const kept = await cached();
+      expect(await read(kept)).toBe(VALUE.toString());
+      await kept.put(PATH, Buffer.from("mine"), { overwrite: true }, SIGNAL);
+      expect(await read(kept)).toBe("mine");
+      expect(await read(kept)).toBe("mine");
+      await store.put(PATH, Buffer.from("else"), { overwrite: true }, SIGNAL);
+      expect(await read(kept)).toBe("else");
+      await store.delete(PATH, SIGNAL);
+      expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
+      await store.put(PATH, Buffer.from("back"), { overwrite: true }, SIGNAL);
+      expect(await read(kept)).toBe("back");
+      await kept.delete(PATH, SIGNAL);
+      expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
+    });
+
+    test("a file damaged after it was read is not served from memory", async () => {
+      const kept = await cached();
+      expect(await read(kept)).toBe(VALUE.toString());
+      await writeFile(file(), "garbage");
+      await expect(kept.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+      await store.delete(PATH, SIGNAL);
+      await symlink(join(root, "secrets", "default", "key", "two.secret"), file());
+      await expect(kept.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
+    });
+
+    test("gives out copies", async () => {
+      const kept = await cached();
+      (await kept.get(PATH, SIGNAL))?.fill(0);
+      (await kept.get(PATH, SIGNAL))?.fill(0);
+      expect(await read(kept)).toBe(VALUE.toString());
+    });
+
+    test("a file that is younger than the clock of the file system can tell apart is not kept", async () => {
+      const young = await FsSecretStore.open(join(root, "secrets"), () => undefined, {
+        cacheBytes: 1 << 20,
+        now: () => Date.now(),
+      });
+      await young.put(PATH, Buffer.from("young"), { overwrite: true }, SIGNAL);
+      expect(await read(young)).toBe("young");
+      await store.put(PATH, Buffer.from("newer"), { overwrite: true }, SIGNAL);
+      expect(await read(young)).toBe("newer");
+    });
   });
 
   test("another process's view and this one's agree", async () => {
