@@ -1,6 +1,16 @@
 // Compiles src/ to dist/. Everything is made aside and swapped in at the end, so that a build which fails, or
 // one which is interrupted, leaves the program as it was.
-import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, extname, join } from "node:path";
 import { ensureDependencies, packageProgram, ROOT, run, whileLocked } from "./checkout.js";
 
@@ -29,7 +39,11 @@ export async function build() {
 function isCurrent() {
   const stamp = statSync(STAMP, { throwIfNoEntry: false });
   if (stamp === undefined) return false;
-  const inputs = [...filesBelow(join(ROOT, "src")), join(ROOT, "tsconfig.json"), join(ROOT, "tsconfig.build.json")];
+  const inputs = [
+    ...filesBelow(join(ROOT, "src")),
+    join(ROOT, "tsconfig.json"),
+    join(ROOT, "tsconfig.build.json"),
+  ];
   return inputs.every((file) => statSync(file).mtimeMs <= stamp.mtimeMs);
 }
 

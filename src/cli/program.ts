@@ -3,6 +3,7 @@ import { KbsError } from "../errors.ts";
 import { registerAdmin } from "./commands/admin.ts";
 import { registerAudit } from "./commands/audit.ts";
 import { registerConfig } from "./commands/config.ts";
+import { registerEvidence } from "./commands/evidence.ts";
 import { registerGuest } from "./commands/guest.ts";
 import { registerPolicy } from "./commands/policy.ts";
 import { registerReferenceValue } from "./commands/reference-value.ts";
@@ -24,6 +25,7 @@ export function createProgram(world: World, version: string): Command {
   registerResource(program, world);
   registerPolicy(program, world);
   registerReferenceValue(program, world);
+  registerEvidence(program, world);
   registerGuest(program, world);
   registerAudit(program, world);
   for (const command of allCommands(program)) prepare(command, world);

@@ -22,6 +22,7 @@ type Options = ConnectionOptions & {
   readonly tee: "sample" | "snp-dev";
   readonly devPki: string;
   readonly debug?: boolean;
+  readonly measurement?: string;
   readonly sampleDevice?: boolean;
   readonly protocol: Generation;
   readonly teeKey: TeeKeyKind;
@@ -50,6 +51,7 @@ export function registerGuest(program: Command, world: World): void {
     )
     .option("--dev-pki <folder>", "folder of the development vendor's keys, made when absent", DEV_PKI_FOLDER)
     .option("--debug", "snp-dev: a guest whose host may read its memory")
+    .option("--measurement <hex>", "snp-dev: what the guest was started from, 48 bytes")
     .option("--sample-device", "add the evidence of a device without hardware")
     .addOption(
       new Option("--protocol <version>", "protocol generation").choices(GENERATIONS).default("0.4.0"),
@@ -137,10 +139,19 @@ async function readInitData(path: string): Promise<InitData> {
 }
 
 async function attesterFor(world: World, options: Options): Promise<Attester> {
-  if (options.tee === "snp-dev")
-    return snpDevAttester((await openDevVendor(options.devPki, world.now())).vendor, options.debug === true);
-  if (options.debug) throw misuse("--debug is for --tee snp-dev; a sample guest has no such state.");
+  if (options.tee === "snp-dev") {
+    const guest = { debug: options.debug === true, measurement: measurementOf(options) };
+    return snpDevAttester((await openDevVendor(options.devPki, world.now())).vendor, guest);
+  }
+  if (options.debug || options.measurement !== undefined)
+    throw misuse("--debug and --measurement are for --tee snp-dev; a sample guest has no such state.");
   return sampleAttester;
+}
+
+function measurementOf({ measurement }: Options): Buffer | undefined {
+  if (measurement === undefined || /^[0-9a-f]{96}$/i.test(measurement))
+    return measurement === undefined ? undefined : Buffer.from(measurement, "hex");
+  throw misuse("--measurement is 48 bytes in hex.");
 }
 
 function printSecret(world: World, path: string, secret: Buffer, json: boolean | undefined): void {

@@ -29,7 +29,7 @@ export function registerPolicy(program: Command, world: World): void {
     .description("print the source of a policy")
     .action((options: Options) => getPolicy(world, options));
   addPolicyOptions(group.command("delete"))
-    .description("delete a policy; without a resource policy nothing is released")
+    .description("delete a policy; afterwards the shipped one of that name holds, if there is one")
     .action((options: Options) => deletePolicy(world, options));
   addAdminOptions(group.command("list"))
     .description("list the ids of the installed policies")

@@ -53,14 +53,22 @@ function openState(text: string, folder: string): DevAmd {
   }
 }
 
-/** A guest on a chip of the development vendor. @param debug - its host may read its memory */
-export function snpDevAttester(vendor: DevAmd, debug: boolean): Attester {
+export interface SnpDevGuest {
+  /** Whether the host may read the guest's memory. */
+  readonly debug: boolean;
+  /** 48 bytes, what the guest was started from; `undefined`: the vendor's usual image. */
+  readonly measurement: Uint8Array | undefined;
+}
+
+/** A guest on a chip of the development vendor. */
+export function snpDevAttester(vendor: DevAmd, { debug, measurement }: SnpDevGuest): Attester {
   return {
     tee: "snp",
     collect: async ({ reportData, initDataDigest }) =>
       vendor.signReport({
         debug,
         reportData,
+        ...(measurement === undefined ? {} : { measurement }),
         // HOST_DATA has 32 bytes; longer digests are cut, as the deployed attesters do.
         ...(initDataDigest === undefined ? {} : { hostData: initDataDigest.subarray(0, 32) }),
       }),
