@@ -14,10 +14,10 @@ import {
 } from "./attestation/endorsements/amd-material.ts";
 import { pinnedTrustAnchors, trustAnchorsFromPem } from "./attestation/formats/sev-snp/trust-anchors.ts";
 import type { Expected, Verification } from "./attestation/verifier.ts";
+import { isBinaryEvidence } from "./attestation/verifiers/snp/evidence.ts";
 import { type SnpSettings, snpSection } from "./attestation/verifiers/snp/settings.ts";
 import { SnpVerifier } from "./attestation/verifiers/snp/verify.ts";
 import { KbsError } from "./errors.ts";
-import { JsonSyntaxError, readJson } from "./json/read.ts";
 import type { JsonValue } from "./json/value.ts";
 
 export { SNP_CHECKS, type SnpCheck } from "./attestation/formats/sev-snp/checks.ts";
@@ -69,25 +69,11 @@ export async function verifySnp(
     initDataDigest: options.initDataDigest,
   };
   const signal = new AbortController().signal;
-  if (evidence instanceof Uint8Array && !looksLikeJson(evidence))
+  if (evidence instanceof Uint8Array && isBinaryEvidence(evidence))
     return await verifier.verifyBinary(evidence, expected, signal);
-  return await verifier.verify(readEvidence(evidence), expected, signal);
-}
-
-/** A report begins with its version, a small number; JSON with white space or a printable character. */
-function looksLikeJson(bytes: Uint8Array): boolean {
-  return bytes.length === 0 || (bytes[0] ?? 0) >= 0x09;
-}
-
-/** Text that is not JSON goes on as evidence without an object, and is refused as that. */
-function readEvidence(evidence: JsonValue | string | Uint8Array): JsonValue {
-  if (typeof evidence !== "string" && !(evidence instanceof Uint8Array)) return evidence;
-  try {
-    return readJson(evidence);
-  } catch (error) {
-    if (error instanceof JsonSyntaxError) return null;
-    throw error;
-  }
+  if (typeof evidence === "string" || evidence instanceof Uint8Array)
+    return await verifier.verifyText(evidence, expected, signal);
+  return await verifier.verify(evidence, expected, signal);
 }
 
 function parseSettings(settings: unknown): SnpSettings {

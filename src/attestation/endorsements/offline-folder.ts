@@ -7,20 +7,17 @@ const MAX_FILES = 1024;
 const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
- * Reads all certificates and revocation lists that lie in a folder itself (not below it). Files of other kinds
- * are passed over; a file with the name of one that cannot be read is a fault.
+ * Reads all certificates and revocation lists that lie in a folder. Files of other kinds are passed over; a file
+ * with the name of one that cannot be read is a fault.
  *
+ * @param recursive - whether folders below it are read as well
  * @throws KbsError `collateral-unavailable` when the folder cannot be read
  */
-export async function readMaterialFolder(folder: string): Promise<AmdMaterial> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    if (isAbsent(error)) return [];
+export async function readMaterialFolder(folder: string, recursive = false): Promise<AmdMaterial> {
+  const found = await readdir(folder, { recursive }).catch((error: unknown) => {
     throw unreadable(folder, error);
   });
-  const names = entries
-    .filter((entry) => !entry.isDirectory() && /\.(?:der|cer|crt|pem|crl|bin)$/i.test(entry.name))
-    .map(({ name }) => name)
-    .sort();
+  const names = found.filter((name) => /\.(?:der|cer|crt|pem|crl|bin)$/i.test(name)).sort();
   if (names.length > MAX_FILES)
     return { ...NO_MATERIAL, faults: [`${folder} holds more than ${MAX_FILES} files`] };
   const parts: AmdMaterial[] = [];

@@ -67,6 +67,12 @@ export function readBinaryEvidence(bytes: Uint8Array): SnpEvidence {
   }
 }
 
+/** A report begins with its version, a small number; JSON with white space or a printable character. */
+export function isBinaryEvidence(bytes: Uint8Array): boolean {
+  const first = bytes[0];
+  return first !== undefined && first < 0x09;
+}
+
 class Faults {
   readonly list: string[] = [];
 

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { equalBytes, isZero, resize, toHex } from "../../../crypto/bytes.ts";
 import { verifyP384 } from "../../../crypto/ecdsa.ts";
+import { JsonSyntaxError, readJson } from "../../../json/read.ts";
 import type { JsonValue } from "../../../json/value.ts";
 import { type ChainInput, type VerifiedChain, verifyChain } from "../../formats/sev-snp/chain.ts";
 import { SNP_CHECKS, type SnpCheck } from "../../formats/sev-snp/checks.ts";
@@ -65,6 +66,11 @@ export class SnpVerifier implements Verifier {
 
   verify(evidence: JsonValue, expected: Expected, signal: AbortSignal): Promise<Verification> {
     return this.#verify(() => readSnpEvidence(evidence), expected, signal);
+  }
+
+  /** The same for evidence that is still text: it is read exactly, which `JSON.parse` does not do. */
+  verifyText(evidence: string | Uint8Array, expected: Expected, signal: AbortSignal): Promise<Verification> {
+    return this.#verify(() => readSnpEvidence(parseText(evidence)), expected, signal);
   }
 
   /** The same for the kernel's own form: 1184 bytes of report, then the certificate table if there is one. */
@@ -179,6 +185,15 @@ function chainKey({ vek, asks, arks }: ChainInput): string {
   ] as const)
     for (const item of items) hash.update(`${kind}${item.length}:`).update(item);
   return hash.digest("base64");
+}
+
+function parseText(evidence: string | Uint8Array): JsonValue {
+  try {
+    return readJson(evidence);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) throw new EvidenceFormatError([`not JSON: ${error.message}`]);
+    throw error;
+  }
 }
 
 function parseEvidence(trail: SnpTrail, read: () => SnpEvidence): SnpEvidence {
