@@ -44,6 +44,8 @@ export interface ReleaseRequest {
   /** Without `initDataClaims`, which come from the token. */
   readonly request: Omit<PluginRequest, "initDataClaims">;
   readonly token: VerifiedToken;
+  /** The guest's session is one of protocol 0.1.x; tokens of such guests say it themselves as well. */
+  readonly legacyAnswer?: boolean;
 }
 
 export interface ReleaseAnswer {
@@ -153,7 +155,7 @@ export class Broker {
     answer: PluginAnswer,
   ): Promise<ReleaseAnswer> {
     const { token } = request;
-    const form = answerForm(token.claims);
+    const form = request.legacyAnswer === true ? "quasi-jwe" : answerForm(token.claims);
     // Wrapped before it is recorded, so that no record speaks of a release that a bad key prevented.
     const body = answer.encrypted
       ? this.#dependencies.wrapper.wrap(answer.body, token.teePublicKey, form)

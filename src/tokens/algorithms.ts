@@ -4,6 +4,7 @@ import { constants, type KeyObject, verify } from "node:crypto";
 export const TOKEN_ALGORITHMS = [
   "ES256",
   "ES384",
+  "ES512",
   "EdDSA",
   "RS256",
   "RS384",
@@ -24,6 +25,7 @@ const MIN_RSA_BITS = 2048;
 const TABLE: Readonly<Record<TokenAlgorithm, AlgorithmRow>> = {
   ES256: ecdsa("prime256v1", "sha256"),
   ES384: ecdsa("secp384r1", "sha384"),
+  ES512: ecdsa("secp521r1", "sha512"),
   EdDSA: {
     fits: (key) => key.asymmetricKeyType === "ed25519",
     verify: (data, key, signature) => verify(null, data, key, signature),

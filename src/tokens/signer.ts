@@ -30,13 +30,6 @@ export interface TokenSigner {
   sign(data: Buffer): Buffer;
 }
 
-export interface SignerFiles {
-  /** PEM, P-256, PKCS#8 or SEC 1. */
-  readonly keyFile: string;
-  /** PEM, leaf first. The leaf must be for the key. */
-  readonly certificateFile?: string | undefined;
-}
-
 /** Permission bits of everybody but the owner. */
 const OTHERS = 0o077;
 
@@ -62,17 +55,20 @@ export function createSigner(privateKey: KeyObject, chain: readonly Buffer[] = [
 }
 
 /**
- * Reads the signing key; the file must be there.
- * @throws KbsError `internal` naming the file, for start-up
+ * A signer from PEM texts.
+ *
+ * @param keyPem - P-256, PKCS#8 or SEC 1, not encrypted
+ * @param chainPem - certificates, leaf first; the leaf must be for the key
+ * @throws TypeError
  */
-export async function loadSigner(files: SignerFiles): Promise<TokenSigner> {
-  const pem = await read(files.keyFile);
-  const chain = files.certificateFile === undefined ? [] : await readChain(files.certificateFile);
+export function signerFromPem(keyPem: string, chainPem?: string): TokenSigner {
+  let key: KeyObject;
   try {
-    return createSigner(createPrivateKey(pem), chain);
+    key = createPrivateKey(keyPem);
   } catch (cause) {
-    throw unusable(files.keyFile, "the token signing key must be an unencrypted PEM P-256 key", cause);
+    throw new TypeError("the signing key is not an unencrypted PEM private key", { cause });
   }
+  return createSigner(key, chainPem === undefined ? [] : certificatesOf(chainPem));
 }
 
 /**
@@ -87,7 +83,7 @@ export async function loadOrCreateSigner(
   const created = await createKeyFile(resolve(keyFile));
   if (((await modeOf(keyFile)) & OTHERS) !== 0)
     throw unusable(keyFile, "the token signing key is open to other users; chmod 600 it, or make a new one");
-  return { signer: await loadSigner({ keyFile }), created };
+  return { signer: await readSigner(keyFile), created };
 }
 
 async function createKeyFile(path: string): Promise<boolean> {
@@ -119,21 +115,20 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function readChain(file: string): Promise<Buffer[]> {
-  const pem = await read(file);
+async function readSigner(file: string): Promise<TokenSigner> {
+  try {
+    return signerFromPem(await readFile(file, "utf8"));
+  } catch (cause) {
+    throw unusable(file, "it must be a readable PEM P-256 key", cause);
+  }
+}
+
+function certificatesOf(pem: string): Buffer[] {
   const chain = readPem(pem)
     .filter(({ label }) => label === "CERTIFICATE")
     .map(({ der }) => der);
-  if (chain.length === 0) throw unusable(file, "it holds no PEM certificate");
+  if (chain.length === 0) throw new TypeError("the certificate chain holds no PEM certificate");
   return chain;
-}
-
-async function read(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (cause) {
-    throw unusable(file, "it cannot be read", cause);
-  }
 }
 
 function unusable(file: string, reason: string, cause?: unknown): KbsError {

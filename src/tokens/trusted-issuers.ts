@@ -1,0 +1,120 @@
+import { createPublicKey, type KeyObject } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { type Certificate, parseCertificate } from "../crypto/certificate.ts";
+import { readPem } from "../crypto/pem.ts";
+import { KbsError } from "../errors.ts";
+import { keyFits, type TokenAlgorithm } from "./algorithms.ts";
+import { CertificateKeys } from "./certificate-keys.ts";
+import { HttpsDocuments } from "./https-documents.ts";
+import { parseKeySet } from "./jwk.ts";
+import { FixedKeys, type KeySource } from "./key-source.ts";
+import { RemoteKeySet } from "./remote-key-set.ts";
+import type { TokenSigner } from "./signer.ts";
+import type { TrustedIssuer } from "./verify.ts";
+
+/** One entry of `tokens.trustedIssuers`: exactly one of the four sources of keys is given. */
+export interface TrustedIssuerConfig {
+  readonly issuer?: string | undefined;
+  readonly audience?: string | undefined;
+  readonly algorithms: readonly TokenAlgorithm[];
+  readonly jwksFile?: string | undefined;
+  readonly jwksUri?: string | undefined;
+  /** PEM file of roots in place of the system's, for `jwksUri`. */
+  readonly jwksCertificates?: string | undefined;
+  readonly dangerouslyAllowPrivateAddress?: boolean;
+  /** PEM file of anchors for `x5c` chains. */
+  readonly certificates?: string | undefined;
+  readonly publicKey?: string | undefined;
+}
+
+export interface TrustedIssuersWorld {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Hears of key sets that could not be fetched. */
+  readonly onFailure: (issuer: string, error: unknown) => void;
+}
+
+/** This server as an issuer: trusted by the key in its memory, without any configuration. */
+export function ownIssuer(signer: TokenSigner, issuer: string): TrustedIssuer {
+  return {
+    name: "self",
+    issuer,
+    audience: undefined,
+    algorithms: [signer.algorithm],
+    keys: new FixedKeys([signer.verificationKey]),
+  };
+}
+
+/**
+ * Prepares the issuers whose tokens count here beside this server's own. Key sets at URLs are fetched when they are
+ * first asked for, so that an issuer that is down does not keep this server from starting.
+ *
+ * @throws KbsError `internal` naming the option, for start-up
+ */
+export async function openTrustedIssuers(
+  configs: readonly TrustedIssuerConfig[],
+  world: TrustedIssuersWorld,
+): Promise<readonly TrustedIssuer[]> {
+  return Promise.all(
+    configs.map(async (config, at) => {
+      const path = `tokens.trustedIssuers[${at}]`;
+      const { issuer, audience, algorithms } = config;
+      const name = issuer ?? path;
+      return { name, issuer, audience, algorithms, keys: await openKeys(config, name, path, world) };
+    }),
+  );
+}
+
+async function openKeys(
+  config: TrustedIssuerConfig,
+  name: string,
+  path: string,
+  { now, onFailure }: TrustedIssuersWorld,
+): Promise<KeySource> {
+  const { jwksFile, jwksUri, certificates, publicKey } = config;
+  try {
+    if (publicKey !== undefined) return pinned(await readFile(publicKey, "utf8"), config.algorithms);
+    if (jwksFile !== undefined) return keySetFile(await readFile(jwksFile));
+    if (certificates !== undefined)
+      return new CertificateKeys({ anchors: anchorsOf(await readFile(certificates, "utf8")), now });
+    if (jwksUri === undefined) throw new TypeError("it names no keys");
+    const documents = await fetcherFor(jwksUri, config);
+    return new RemoteKeySet({ url: jwksUri, documents, now, onFailure: (error) => onFailure(name, error) });
+  } catch (cause) {
+    const reason = cause instanceof TypeError ? cause.message : "its keys cannot be read";
+    throw new KbsError("internal", `${path}: ${reason}.`, { cause });
+  }
+}
+
+/** A pinned key stands for every algorithm that both it and the configuration know. */
+function pinned(pem: string, algorithms: readonly TokenAlgorithm[]): KeySource {
+  if (pem.includes("PRIVATE KEY")) throw new TypeError("publicKey holds a private key");
+  const key: KeyObject = createPublicKey(pem);
+  const usable = algorithms.filter((algorithm) => keyFits(algorithm, key));
+  if (usable.length === 0) throw new TypeError("publicKey fits none of the algorithms");
+  return new FixedKeys(usable.map((algorithm) => ({ kid: undefined, algorithm, key })));
+}
+
+function anchorsOf(pem: string): readonly Certificate[] {
+  return readPem(pem)
+    .filter(({ label }) => label === "CERTIFICATE")
+    .map(({ der }) => parseCertificate(der));
+}
+
+function keySetFile(text: Buffer): KeySource {
+  const keys = parseKeySet(text);
+  if (keys.length === 0) throw new TypeError("jwksFile holds no public key with kid and alg");
+  return new FixedKeys(keys);
+}
+
+async function fetcherFor(url: string, config: TrustedIssuerConfig): Promise<HttpsDocuments> {
+  const { jwksCertificates, dangerouslyAllowPrivateAddress } = config;
+  // IPv6 literals stand in brackets in URLs only.
+  const host = new URL(url).hostname.replace(/^\[(.*)\]$/, "$1");
+  return new HttpsDocuments({
+    privateHosts: dangerouslyAllowPrivateAddress === true ? [host] : [],
+    ...(jwksCertificates === undefined
+      ? {}
+      : { certificateAuthorities: await readFile(jwksCertificates, "utf8") }),
+  });
+}

@@ -1,0 +1,202 @@
+import { generateKeyPairSync } from "node:crypto";
+import { chmod, mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { createLocalJWKSet, decodeProtectedHeader, importJWK, type JSONWebKeySet, jwtVerify } from "jose";
+import { readJson } from "../../../src/json/read.ts";
+import type { JsonObject } from "../../../src/json/value.ts";
+import { discoveryDocument, keySetDocument } from "../../../src/tokens/documents.ts";
+import { EAR_PROFILE, type EarSubmodule } from "../../../src/tokens/ear.ts";
+import { TokenIssuer, type TokenIssuerOptions } from "../../../src/tokens/issue.ts";
+import { createSigner, loadOrCreateSigner, signerFromPem } from "../../../src/tokens/signer.ts";
+import { ownIssuer } from "../../../src/tokens/trusted-issuers.ts";
+import { TokenVerifier } from "../../../src/tokens/verify.ts";
+import { testAuthority } from "../../support/tls-certificates.ts";
+import { NOW, NOW_SECONDS, p256, TEE_KEY } from "../../support/tokens.ts";
+
+const signer = createSigner(p256().privateKey);
+
+function issuer(changes: Partial<TokenIssuerOptions> = {}): TokenIssuer {
+  return new TokenIssuer({
+    signer,
+    issuer: "keywarden",
+    developer: "https://kbs.example",
+    build: "keywarden 0.1.0",
+    lifetimeSeconds: 300,
+    embedKey: true,
+    now: () => NOW + 999,
+    ...changes,
+  });
+}
+
+function cpu(evidence: JsonObject = {}, changes: Partial<EarSubmodule> = {}): EarSubmodule {
+  return {
+    name: "cpu0",
+    status: "affirming",
+    trustVector: { hardware: 2, configuration: 2 },
+    policyId: "default",
+    annotatedEvidence: {
+      snp: { measurement: "00" },
+      report_data: "00",
+      runtime_data_claims: { nonce: "n", "tee-pubkey": TEE_KEY.jwk },
+      ...evidence,
+    },
+    extensions: {},
+    ...changes,
+  };
+}
+
+function payloadOf(token: string): unknown {
+  return readJson(Buffer.from(token.split(".")[1] ?? "", "base64url"));
+}
+
+test("AS-041 AS-042 AS-040 P36 the payload has the members of an EAR and no others", () => {
+  const { token, claims, expiresAt } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+  expect(payloadOf(token)).toEqual(claims);
+  expect(claims).toEqual({
+    eat_profile: EAR_PROFILE,
+    iat: NOW_SECONDS,
+    exp: NOW_SECONDS + 300,
+    iss: "keywarden",
+    "ear.verifier-id": { developer: "https://kbs.example", build: "keywarden 0.1.0" },
+    submods: {
+      cpu0: {
+        "ear.status": "affirming",
+        "ear.trustworthiness-vector": { hardware: 2, configuration: 2 },
+        "ear.appraisal-policy-id": "default",
+        "ear.veraison.annotated-evidence": cpu().annotatedEvidence,
+      },
+    },
+  });
+  expect(expiresAt).toBe((NOW_SECONDS + 300) * 1000);
+});
+
+test("AS-043 the header: JWT, ES256, the kid and the key with coordinates of 32 bytes", () => {
+  const { token } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+  const header = decodeProtectedHeader(token);
+  expect(header).toMatchObject({ typ: "JWT", alg: "ES256", kid: signer.kid });
+  expect(header.jwk).toMatchObject({ kty: "EC", crv: "P-256", alg: "ES256" });
+  expect(header.jwk?.x).toHaveLength(43);
+  expect(header.jwk?.y).toHaveLength(43);
+  const bare = issuer({ embedKey: false }).issue({ submodules: [cpu()], protocol: undefined });
+  expect(decodeProtectedHeader(bare.token)).toEqual({ typ: "JWT", alg: "ES256", kid: signer.kid });
+});
+
+test("AS-043 coordinates with leading zero bytes keep their width", () => {
+  for (let count = 0; count < 600; count++) {
+    const { publicJwk } = createSigner(p256().privateKey);
+    expect(publicJwk["x"]).toHaveLength(43);
+    expect(publicJwk["y"]).toHaveLength(43);
+  }
+});
+
+test("AS-048 another JOSE library verifies the token with the header's key and with the key set", async () => {
+  const { token } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+  const options = { currentDate: new Date(NOW), algorithms: ["ES256"], issuer: "keywarden" };
+  const { jwk } = decodeProtectedHeader(token);
+  await expect(jwtVerify(token, await importJWK({ ...jwk }, "ES256"), options)).resolves.toBeDefined();
+  // The document is what a client would read; its members were written by the code under test.
+  const set = keySetDocument(signer) as unknown as JSONWebKeySet;
+  await expect(jwtVerify(token, createLocalJWKSet(set), options)).resolves.toBeDefined();
+});
+
+test("AS-047 the key set shows the key of the header; discovery leads to it", () => {
+  expect(keySetDocument(signer)).toEqual({ keys: [signer.publicJwk] });
+  expect(signer.publicJwk).not.toHaveProperty("d");
+  expect(discoveryDocument("https://kbs.example", "keywarden", signer)).toMatchObject({
+    issuer: "keywarden",
+    jwks_uri: "https://kbs.example/.well-known/jwks.json",
+  });
+});
+
+test("AS-053 integers beyond 2^53 are exact; those beyond 64 signed bits are text", () => {
+  const evidence = { snp: { a: 2n ** 63n - 1n, b: 2n ** 63n, c: [-(2n ** 63n) - 1n], d: 9007199254740993n } };
+  const { token } = issuer().issue({ submodules: [cpu(evidence)], protocol: undefined });
+  expect(payloadOf(token)).toHaveProperty("submods.cpu0");
+  const text = Buffer.from(token.split(".")[1] ?? "", "base64url").toString();
+  expect(text).toContain(
+    '"snp":{"a":9223372036854775807,"b":"9223372036854775808","c":["-9223372036854775809"],"d":9007199254740993}',
+  );
+});
+
+test("AS-038 extensions are members of the submodule", () => {
+  const extensions = { "ear.trustee.identifiers": { validated: {} } };
+  const { claims } = issuer().issue({ submodules: [cpu({}, { extensions })], protocol: undefined });
+  expect(claims).toHaveProperty(["submods", "cpu0", "ear.trustee.identifiers"], { validated: {} });
+});
+
+test("AS-060 P38 own tokens are trusted without configuration, and remembered without another look", async () => {
+  const own = ownIssuer(signer, "keywarden");
+  const { token, claims } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+  const fresh = new TokenVerifier({ issuers: [own], now: () => NOW });
+  await expect(fresh.verify(token, AbortSignal.timeout(1000))).resolves.toMatchObject({
+    claims,
+    teePublicKey: TEE_KEY.jwk,
+  });
+  const nothing = { ...own, keys: { version: 0, candidates: () => [] } };
+  const other = new TokenVerifier({ issuers: [nothing], now: () => NOW });
+  other.rememberIssued(token, claims, nothing);
+  await expect(other.verify(token, AbortSignal.timeout(1000))).resolves.toMatchObject({ claims });
+});
+
+test("the mark of a guest of protocol 0.1", () => {
+  const { claims } = issuer().issue({ submodules: [cpu()], protocol: "0.1" });
+  expect(claims).toHaveProperty(["keywarden.protocol"], "0.1");
+});
+
+describe("signing keys", () => {
+  let folder = "";
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "signer-"));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  test("AS-045 is made at first start with mode 0600 and read at the second", async () => {
+    const file = join(folder, "keys", "token.pem");
+    const first = await loadOrCreateSigner(file);
+    expect(first.created).toBe(true);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const second = await loadOrCreateSigner(file);
+    expect(second.created).toBe(false);
+    expect(second.signer.kid).toBe(first.signer.kid);
+  });
+
+  test("several first starts at once agree on one key", async () => {
+    const file = join(folder, "race.pem");
+    const signers = await Promise.all(Array.from({ length: 8 }, () => loadOrCreateSigner(file)));
+    expect(new Set(signers.map(({ signer: { kid } }) => kid)).size).toBe(1);
+    expect(signers.filter(({ created }) => created)).toHaveLength(1);
+  });
+
+  test("one that others may read is refused", async () => {
+    const file = join(folder, "open.pem");
+    await loadOrCreateSigner(file);
+    await chmod(file, 0o640);
+    await expect(loadOrCreateSigner(file)).rejects.toMatchObject({ code: "internal" });
+  });
+
+  test("a damaged one is refused and left alone", async () => {
+    const file = join(folder, "damaged.pem");
+    await loadOrCreateSigner(file);
+    const { writeFile } = await import("node:fs/promises");
+    await writeFile(file, "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    await expect(loadOrCreateSigner(file)).rejects.toMatchObject({ code: "internal" });
+    expect(await readFile(file, "utf8")).toContain("AAAA");
+  });
+
+  test.each(["P-384", "P-521", "secp256k1"])("AS-046 a key on %s is refused", (namedCurve) => {
+    const pem = generateKeyPairSync("ec", { namedCurve }).privateKey.export({ type: "pkcs8", format: "pem" });
+    expect(() => signerFromPem(String(pem))).toThrow(TypeError);
+  });
+
+  test("AS-044 x5c holds the chain in file order; a leaf for another key is refused", async () => {
+    const authority = await testAuthority();
+    const { key, cert } = await authority.issue("signer");
+    const chained = signerFromPem(key, `${cert}\n${authority.pem}`);
+    const der = (pem: string) => pem.replace(/-----[A-Z ]+-----|\s/g, "");
+    expect(chained.publicJwk["x5c"]).toEqual([der(cert), der(authority.pem)]);
+    const other = await authority.issue("other");
+    expect(() => signerFromPem(key, other.cert)).toThrow(TypeError);
+  });
+});
