@@ -1,0 +1,191 @@
+/**
+ * The house's policy engine: Rego, with reference values as a host function. The evaluator is synchronous and the
+ * store of reference values is not, so what a policy asks for is fetched first: the ids that stand in its text in
+ * one go, computed ones when the evaluation meets them.
+ */
+import { randomBytes } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import type { JsonValue } from "../json/value.ts";
+import type {
+  CompiledPolicy,
+  EvaluationRequest,
+  Finding,
+  PolicyEngine,
+  PolicyModule,
+  PolicyOutcome,
+  ReferenceValueLookup,
+} from "./policy-engine.ts";
+import {
+  compilePolicy,
+  fromJson,
+  type HostFunction,
+  type Limits,
+  NeedHostValue,
+  type Outcome,
+  type Policy,
+  type Value,
+} from "./rego/index.ts";
+
+/** `query_reference_value(id)`: the provisioned value, or null when there is none. */
+export const QUERY_REFERENCE_VALUE: HostFunction = {
+  name: "query_reference_value",
+  arity: 1,
+  params: ["string"],
+  result: "any",
+};
+
+/** Computed ids may depend on each other's values; more rounds than this are a policy gone astray. */
+const MAX_ROUNDS = 8;
+/** Compiled policies kept, whoever uploaded them. A policy of 400 lines takes about a megabyte. */
+const MAX_CACHED = 128;
+
+export interface RegoEngineOptions {
+  /** Milliseconds since 1970, fractions allowed. */
+  readonly now: () => number;
+  readonly randomBytes?: (count: number) => Uint8Array;
+  readonly limits?: Partial<Limits>;
+}
+
+interface Compilation {
+  readonly policy?: CompiledPolicy;
+  readonly findings: readonly Finding[];
+}
+
+export class RegoEngine implements PolicyEngine {
+  readonly #options: RegoEngineOptions;
+  readonly #compiled: LRUCache<string, Compilation> = new LRUCache({ max: MAX_CACHED });
+
+  constructor(options: RegoEngineOptions) {
+    this.#options = options;
+  }
+
+  compile(modules: readonly PolicyModule[], options: { readonly dialect?: "v0" | "v1" } = {}): Compilation {
+    const id = JSON.stringify([options.dialect ?? "v1", modules.map(({ file, text }) => [file, text])]);
+    const known = this.#compiled.get(id);
+    if (known !== undefined) return known;
+    const result = this.#compile(modules, options.dialect);
+    this.#compiled.set(id, result);
+    return result;
+  }
+
+  #compile(modules: readonly PolicyModule[], dialect: "v0" | "v1" | undefined): Compilation {
+    const { policy, findings } = compilePolicy(modules, {
+      host: [QUERY_REFERENCE_VALUE],
+      ...(dialect === undefined ? {} : { dialect }),
+      ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
+    });
+    return policy === undefined
+      ? { findings }
+      : { policy: new HostedPolicy(policy, this.#options), findings };
+  }
+}
+
+class HostedPolicy implements CompiledPolicy {
+  readonly hash: string;
+  readonly entryPoints: readonly string[];
+  readonly #policy: Policy;
+  readonly #options: RegoEngineOptions;
+  readonly #constantIds: readonly string[];
+
+  constructor(policy: Policy, options: RegoEngineOptions) {
+    this.hash = policy.hash;
+    this.entryPoints = policy.entryPoints;
+    this.#policy = policy;
+    this.#options = options;
+    const ids = policy.hostArguments.get(QUERY_REFERENCE_VALUE.name) ?? [];
+    this.#constantIds = ids.filter((id) => typeof id === "string");
+  }
+
+  async evaluate(rulePath: string, request: EvaluationRequest, signal: AbortSignal): Promise<PolicyOutcome> {
+    const answers = new ReferenceValues(request.referenceValues, signal);
+    try {
+      await answers.fetch(this.#constantIds);
+      return await this.#rounds(rulePath, request, answers, signal);
+    } catch (error) {
+      if (error instanceof LookupFailure) return failure("eval_builtin_error", error.message);
+      if (signal.aborted) return failure("eval_cancel_error", "the caller gave up on the evaluation");
+      throw error;
+    }
+  }
+
+  async #rounds(
+    rulePath: string,
+    request: EvaluationRequest,
+    answers: ReferenceValues,
+    signal: AbortSignal,
+  ): Promise<PolicyOutcome> {
+    const nowNs = BigInt(Math.floor(this.#options.now() * 1_000)) * 1_000n;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      try {
+        const outcome = this.#policy.evaluate(rulePath, {
+          input: request.input,
+          data: request.data ?? {},
+          host: (_name, [id]) => (typeof id === "string" ? answers.get(id) : undefined),
+          nowNs,
+          randomBytes: this.#options.randomBytes ?? randomBytes,
+          cancelled: () => signal.aborted,
+        });
+        return toPolicyOutcome(outcome);
+      } catch (error) {
+        if (!(error instanceof NeedHostValue)) throw error;
+        await answers.fetch(error.args.filter((id) => typeof id === "string"));
+      }
+    }
+    return failure(
+      "eval_budget_error",
+      `the policy computes reference value ids in more than ${MAX_ROUNDS} rounds`,
+    );
+  }
+}
+
+/** Reference values could not be looked up, for a reason that is told in public words. */
+class LookupFailure extends Error {}
+
+/** One evaluation's view of the reference values: each is read once, so two calls cannot disagree. */
+class ReferenceValues {
+  readonly #lookup: ReferenceValueLookup | undefined;
+  readonly #signal: AbortSignal;
+  readonly #values: Map<string, Value> = new Map();
+
+  constructor(lookup: ReferenceValueLookup | undefined, signal: AbortSignal) {
+    this.#lookup = lookup;
+    this.#signal = signal;
+  }
+
+  get(id: string): Value | undefined {
+    return this.#values.get(id);
+  }
+
+  async fetch(ids: readonly string[]): Promise<void> {
+    const wanted = ids.filter((id) => !this.#values.has(id));
+    if (wanted.length === 0) return;
+    if (this.#lookup === undefined)
+      throw new LookupFailure("query_reference_value: no reference values are available here");
+    const found = await this.#ask(this.#lookup, wanted);
+    for (const id of wanted) this.#values.set(id, fromJson(found.get(id) ?? null));
+  }
+
+  async #ask(lookup: ReferenceValueLookup, ids: readonly string[]): Promise<ReadonlyMap<string, JsonValue>> {
+    try {
+      return await lookup(ids, this.#signal);
+    } catch (cause) {
+      throw new LookupFailure("query_reference_value: the reference values could not be read", { cause });
+    }
+  }
+}
+
+function failure(code: string, message: string, prints: readonly string[] = []): PolicyOutcome {
+  return { kind: "error", code, message, budget: code === "eval_budget_error", prints };
+}
+
+function toPolicyOutcome(outcome: Outcome): PolicyOutcome {
+  const { prints } = outcome.stats;
+  if (outcome.kind === "undefined") return { kind: "undefined", prints };
+  if (outcome.kind === "error") return failure(outcome.error.code, messageOf(outcome.error), prints);
+  return { kind: "value", value: outcome.value as JsonValue, prints }; // `toJson` makes nothing else
+}
+
+function messageOf(error: Extract<Outcome, { kind: "error" }>["error"]): string {
+  const { location, message } = error;
+  return location === undefined ? message : `${location.file}:${location.row}:${location.col}: ${message}`;
+}
