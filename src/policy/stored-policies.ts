@@ -195,7 +195,7 @@ function refusal({ name, text, findings }: PolicySnapshot): KbsError {
     `Policy ${name} refused, the old one stays. ${describe(errors, text)}`,
     {
       extra: { findings: findings.map((each) => ({ ...each })) },
-    kbsType: "PolicyEngineError",
+      kbsType: "PolicyEngineError",
     },
   );
 }
