@@ -63,6 +63,10 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 function reasonOf(error: unknown): string {
-  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
-  return REASONS[code] ?? (error instanceof Error ? error.message : "unknown reason");
+  return REASONS[codeOf(error)] ?? (error instanceof Error ? error.message : "unknown reason");
+}
+
+/** The code of a system error, say `ENOENT`; empty when there is none. */
+export function codeOf(error: unknown): string {
+  return typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
 }

@@ -7,6 +7,7 @@ import {
 } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
+import { codeOf } from "./files.ts";
 
 /** Why no answer came. `identity`: the peer is not who the caller pinned; nothing was sent to it. */
 export type TransportFault = "identity" | "unreachable" | "deadline" | "too-large" | "redirect";
@@ -159,11 +160,6 @@ function transportError(
       error,
     );
   return new TransportError("unreachable", `${url.origin} cannot be reached: ${reason}.`, error);
-}
-
-function codeOf(error: unknown): string {
-  if (typeof error !== "object" || error === null || !("code" in error)) return "";
-  return String(error.code);
 }
 
 /** Codes of certificate verification: OpenSSL's X509_V_ERR names, Node's own, and a name that does not match. */

@@ -1,7 +1,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createDevAmd, type DevAmd, type DevAmdState, openDevAmd } from "../../dev/fake-amd.ts";
-import { writeNewFile } from "../files.ts";
+import { codeOf, writeNewFile } from "../files.ts";
 import { misuse } from "../world.ts";
 import type { Attester } from "./attester.ts";
 
@@ -39,7 +39,7 @@ async function readState(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    if (codeOf(error) === "ENOENT") return undefined;
     throw misuse(`${path} cannot be read.`);
   }
 }

@@ -4,7 +4,8 @@ import type { Command } from "commander";
 import { allCommands, createProgram } from "../../../src/cli/program.ts";
 
 const DOC = new URL("../../../docs/cli.md", import.meta.url);
-const MARK = "<!-- What follows is the help of every command; the tests keep it equal (KEYWARDEN_UPDATE=1 rewrites it). -->";
+const MARK =
+  "<!-- What follows is the help of every command; the tests keep it equal (KEYWARDEN_UPDATE=1 rewrites it). -->";
 
 function fullName(command: Command): string {
   return command.parent === null ? command.name() : `${fullName(command.parent)} ${command.name()}`;
