@@ -6,6 +6,7 @@ import type { Builtin } from "./builtin.ts";
 import { CONVERSION } from "./conversion.ts";
 import { CRYPTO } from "./crypto.ts";
 import { ENCODING } from "./encoding.ts";
+import { GLOB } from "./glob.ts";
 import { GRAPHS } from "./graph.ts";
 import { JSON_PATCH } from "./json-patch.ts";
 import { JSON_PATHS } from "./json-paths.ts";
@@ -18,6 +19,7 @@ import { SEMVER } from "./semver.ts";
 import { SPRINTF } from "./sprintf.ts";
 import { STRING_TESTS } from "./string-tests.ts";
 import { STRINGS } from "./strings.ts";
+import { TIME } from "./time/index.ts";
 import { UNIT_FUNCTIONS } from "./units.ts";
 import { URLQUERY } from "./urlquery.ts";
 import { UUID } from "./uuid.ts";
@@ -42,12 +44,14 @@ const FAMILIES: readonly (readonly Builtin[])[] = [
   ENCODING,
   REGEX,
   UNIT_FUNCTIONS,
+  GLOB,
   GRAPHS,
   NET,
   SEMVER,
   UUID,
   URLQUERY,
   CRYPTO,
+  TIME,
 ];
 
 /** By name, the functions behind operators included. `print` is not here: it takes undefined arguments. */
