@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { Generation } from "../protocol/handshake.ts";
 import { type Tee, teeByName } from "../protocol/tee.ts";
 
-export type HashAlgorithm = "sha256" | "sha384" | "sha512" | "sm3";
+export type HashAlgorithm = "sha256" | "sha384" | "sha512";
 
 /**
  * The challenge a session waits for. Most are 32 random bytes; IBM Secure Execution makes its own text, which
@@ -36,7 +36,7 @@ const HEAD_BYTES = 5;
 
 // The numbers are the wire format of cookies in flight during an upgrade: append, never renumber.
 const GENERATIONS: readonly Generation[] = ["0.1", "0.2", "0.4"];
-const HASHES: readonly HashAlgorithm[] = ["sha256", "sha384", "sha512", "sm3"];
+const HASHES: readonly HashAlgorithm[] = ["sha256", "sha384", "sha512"];
 const NONCE_KINDS = ["bytes", "text", "digest"] as const;
 
 /** The nonce for a text made by a verifier. */

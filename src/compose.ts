@@ -1,0 +1,82 @@
+import { randomUUID } from "node:crypto";
+import { GuestRelease } from "./broker/guest-release.ts";
+import { Broker } from "./broker/release.ts";
+import { TeeWrapper } from "./broker/wrap.ts";
+import { openAudit } from "./compose/audit.ts";
+import { serverOptions, tlsSource } from "./compose/listener.ts";
+import { adminService, attestationPort, wellKnownPort } from "./compose/ports.ts";
+import { openState } from "./compose/state.ts";
+import { openSessions, openTokens, openVerifierMap } from "./compose/trust.ts";
+import { keyFile, type World } from "./compose/world.ts";
+import type { KeywardenConfig } from "./config/load.ts";
+import { AuditedAdmin } from "./http/audited.ts";
+import { KbsServer } from "./http/server.ts";
+import { loadTls, type TlsSource } from "./http/tls.ts";
+import { Health } from "./observability/health.ts";
+import { createMetrics, type Metrics } from "./observability/metrics.ts";
+import { resourcePlugin } from "./plugins/resource/index.ts";
+import { loadOrCreateKey } from "./storage/key-files.ts";
+
+export type { World } from "./compose/world.ts";
+
+export interface Keywarden {
+  readonly server: KbsServer;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  /** `undefined`: plain http. */
+  readonly tls: TlsSource | undefined;
+  close(): Promise<void>;
+}
+
+const FINGERPRINT_KEY_BYTES = 32;
+
+/**
+ * Builds the broker from its configuration: the one place that constructs parts and hands them to each other.
+ *
+ * @throws KbsError naming the option or the file that stands in the way
+ */
+export async function composeKeywarden(config: KeywardenConfig, world: World): Promise<Keywarden> {
+  const { now, monotonic, log, version } = world;
+  const metrics = createMetrics({ version, gitHash: "", buildDate: "" });
+  const state = await openState(config, world);
+  const audit = await openAudit(config, world, metrics);
+  const tokens = await openTokens(config, world);
+  const verifiers = await openVerifierMap(config, world);
+  const { sessions, store } = await openSessions(config, world);
+  const wrapper = new TeeWrapper();
+  const broker = new Broker({
+    policies: state.policies,
+    referenceValues: state.lookup,
+    wrapper,
+    audit: audit.sink,
+    fingerprintKey: await loadOrCreateKey(keyFile(config, "audit-fingerprint.key"), FINGERPRINT_KEY_BYTES),
+  });
+  const plugins = config.plugins.resource.enabled ? [resourcePlugin(state.secrets)] : [];
+  const health = new Health({
+    probes: [
+      { name: "secret-store", check: (signal) => state.secrets.ready(signal) },
+      { name: "session-store", check: (signal) => store.ready(signal) },
+      { name: "audit-log", check: () => audit.log.ready() },
+    ],
+    onFailure: (probe, err) => log.error({ event: "not-ready", probe, err }),
+  });
+  const tls = tlsSource(config, world);
+  const server = new KbsServer(serverOptions(config, tls === undefined ? undefined : await loadTls(tls)), {
+    sessions,
+    attestation: attestationPort(config, { state, tokens, verifiers, wrapper }),
+    release: new GuestRelease(broker, tokens.verifier, plugins),
+    admin: new AuditedAdmin(await adminService(config, state, world), audit.sink),
+    wellKnown: wellKnownPort(config, tokens),
+    health,
+    metrics,
+    log,
+    now,
+    monotonic,
+    requestId: randomUUID,
+  });
+  const close = async () => {
+    await Promise.all([state.secrets.close(), store.close()]);
+    await audit.log.close();
+  };
+  return { server, metrics, health, tls, close };
+}

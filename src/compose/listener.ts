@@ -1,0 +1,37 @@
+import type { KeywardenConfig } from "../config/load.ts";
+import { readSecret } from "../config/secret.ts";
+import type { KbsServerOptions } from "../http/server.ts";
+import type { TlsMaterial, TlsSource } from "../http/tls.ts";
+import { warnBy } from "./trust.ts";
+import type { World } from "./world.ts";
+
+/** @returns `undefined` for plain http */
+export function tlsSource({ server }: KeywardenConfig, world: World): TlsSource | undefined {
+  if (server.tls === undefined) return undefined;
+  const { certificate, privateKey, minVersion } = server.tls;
+  return {
+    certPath: certificate,
+    keyPath: "file" in privateKey ? privateKey.file : undefined,
+    readKey: async () =>
+      (await readSecret(privateKey, "server.tls.privateKey", world.env, warnBy(world))).toString("utf8"),
+    minVersion: minVersion === "1.3" ? "TLSv1.3" : "TLSv1.2",
+  };
+}
+
+export function serverOptions(config: KeywardenConfig, tls: TlsMaterial | undefined): KbsServerOptions {
+  const { server, attestation } = config;
+  return {
+    limits: {
+      ...server,
+      rates: server.rateLimits,
+      maxAttestations: attestation.maxConcurrent,
+      maxWaitingAttestations: attestation.maxWaiting,
+    },
+    tls,
+    // Only https addresses are taken as public URLs.
+    publicScheme: tls !== undefined || server.publicUrl !== undefined ? "https" : "http",
+    trustedProxies: server.trustedProxies,
+    explainInDetail: attestation.explainInDetail,
+    metricsFor: server.metrics.onMainListener,
+  };
+}

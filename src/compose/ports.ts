@@ -1,0 +1,69 @@
+import { AdminService } from "../admin/admin-service.ts";
+import { Administration } from "../admin/administration.ts";
+import { loadIdentityProviders } from "../admin/identity-providers.ts";
+import { Appraiser } from "../attestation/appraise.ts";
+import { challengeFor } from "../attestation/challenge.ts";
+import type { Tee, Verifier } from "../attestation/verifier.ts";
+import type { TeeWrapper } from "../broker/wrap.ts";
+import type { KeywardenConfig } from "../config/load.ts";
+import type { AttestationPort, WellKnownPort } from "../http/ports.ts";
+import { discoveryDocument, keySetDocument } from "../tokens/documents.ts";
+import type { State } from "./state.ts";
+import type { Tokens } from "./trust.ts";
+import type { World } from "./world.ts";
+
+export interface AttestationParts {
+  readonly state: State;
+  readonly tokens: Tokens;
+  readonly verifiers: ReadonlyMap<Tee, Verifier>;
+  readonly wrapper: TeeWrapper;
+}
+
+/** Evidence in, token out: the verifier side behind `/auth` and `/attest`. */
+export function attestationPort(config: KeywardenConfig, parts: AttestationParts): AttestationPort {
+  const { state, tokens, verifiers, wrapper } = parts;
+  const { policyId, verboseToken } = config.attestation;
+  const appraiser = new Appraiser({
+    verifiers,
+    policies: state.policies,
+    referenceValues: state.lookup,
+    policyId,
+    verbose: verboseToken,
+  });
+  return {
+    challenge: (tee, extraParams, signal) => challengeFor(tee, extraParams, verifiers.get(tee), signal),
+    async appraise({ tee, generation, hashAlgorithm, ...attestation }, _context, signal) {
+      // A guest whose key nothing can be encrypted to learns it here, not after its evidence was checked.
+      wrapper.check(attestation.teePublicKey, generation === "0.1" ? "quasi-jwe" : "jwe");
+      const { nonce } = attestation;
+      const request = { tee, generation, nonce, runtimeDataHash: hashAlgorithm, attestation };
+      const result = await appraiser.appraise(request, signal);
+      const { token, claims, expiresAt } = tokens.issuer.issue(result);
+      tokens.verifier.rememberIssued(token, claims, tokens.own);
+      return { token, tokenExpiresAt: expiresAt };
+    },
+  };
+}
+
+/** @throws KbsError naming the identity provider whose keys cannot be read */
+export async function adminService(
+  config: KeywardenConfig,
+  state: State,
+  { now }: World,
+): Promise<AdminService> {
+  const { identityProviders, roles, leewaySeconds } = config.admin;
+  const providers = await loadIdentityProviders(identityProviders);
+  return new AdminService({
+    administration: new Administration(state),
+    authentication: { providers, now, leewaySeconds },
+    roles,
+  });
+}
+
+export function wellKnownPort({ attestation }: KeywardenConfig, { signer }: Tokens): WellKnownPort {
+  const keySet = keySetDocument(signer);
+  return {
+    jwks: () => keySet,
+    openidConfiguration: (origin) => discoveryDocument(origin, attestation.issuer, signer),
+  };
+}

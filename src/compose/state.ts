@@ -1,0 +1,51 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { ReferenceValues } from "../attestation/reference-values/reference-values.ts";
+import type { KeywardenConfig } from "../config/load.ts";
+import type { PolicyEngine, ReferenceValueLookup } from "../policy/policy-engine.ts";
+import { RegoEngine } from "../policy/rego-engine.ts";
+import { shippedPolicies } from "../policy/shipped.ts";
+import { StoredPolicies } from "../policy/stored-policies.ts";
+import type { SecretStore } from "../secrets/secret-store.ts";
+import { createSecretStore } from "../secrets/stores.ts";
+import type { DocumentStore } from "../storage/document-store.ts";
+import { FsDocumentStore } from "../storage/fs-documents.ts";
+import { MemoryDocumentStore } from "../storage/memory-documents.ts";
+import type { World } from "./world.ts";
+
+/** Everything that administrators set and guests are judged by. */
+export interface State {
+  readonly secrets: SecretStore;
+  readonly policies: StoredPolicies;
+  readonly referenceValues: ReferenceValues;
+  readonly lookup: ReferenceValueLookup;
+}
+
+/** @throws KbsError `storage-unavailable` */
+export async function openState(config: KeywardenConfig, world: World): Promise<State> {
+  const { now, log, startSignal } = world;
+  const reportFault = (fault: object) => log.error({ event: "storage-fault", ...fault });
+  const documents = async (name: string): Promise<DocumentStore> =>
+    config.state.driver === "memory"
+      ? new MemoryDocumentStore()
+      : FsDocumentStore.open(join(config.dataDirectory, name), reportFault);
+  const secrets = await createSecretStore(config.secrets, { reportFault, now });
+  const { maxPolicyBytes } = config.policy;
+  const engine = openEngine(config, world);
+  const [store, shipped] = await Promise.all([documents("policies"), shippedPolicies()]);
+  const policies = await StoredPolicies.open({ store, engine, shipped, now, maxPolicyBytes }, startSignal);
+  const referenceValues = await ReferenceValues.open(
+    { store: await documents("reference-values"), now, reportFault },
+    startSignal,
+  );
+  const lookup: ReferenceValueLookup = (ids, signal) => referenceValues.snapshot()(ids, signal);
+  return { secrets, policies, referenceValues, lookup };
+}
+
+/** The engine with the operator's limits, and the dialect that texts are in unless they say otherwise. */
+function openEngine({ policy }: KeywardenConfig, { now }: World): PolicyEngine {
+  const { maxSteps, timeoutMilliseconds, dialect } = policy;
+  const limits = { steps: maxSteps, wallClockMilliseconds: timeoutMilliseconds };
+  const engine = new RegoEngine({ now, randomBytes, limits });
+  return { compile: (modules, options) => engine.compile(modules, { dialect, ...options }) };
+}

@@ -1,0 +1,141 @@
+import { createPrivateKey, randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { openVerifiers } from "../attestation/drivers.ts";
+import { httpsGet } from "../attestation/endorsements/https-get.ts";
+import type { Tee, Verifier } from "../attestation/verifier.ts";
+import type { KeywardenConfig } from "../config/load.ts";
+import { readSecret } from "../config/secret.ts";
+import { readPem } from "../crypto/pem.ts";
+import { KbsError } from "../errors.ts";
+import { MemorySessionStore } from "../sessions/memory-session-store.ts";
+import { KeyRing } from "../sessions/seal.ts";
+import type { SessionStore } from "../sessions/session-store.ts";
+import { Sessions } from "../sessions/sessions.ts";
+import { loadOrCreateKey } from "../storage/key-files.ts";
+import { TokenIssuer } from "../tokens/issue.ts";
+import { FixedKeys } from "../tokens/key-source.ts";
+import { createSigner, loadOrCreateSigner, type TokenSigner } from "../tokens/signer.ts";
+import { parsePointer } from "../tokens/tee-key.ts";
+import { openTrustedIssuers } from "../tokens/trusted-issuers.ts";
+import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
+import { keyFile, type World } from "./world.ts";
+
+const COOKIE_KEY_BYTES = 32;
+/** Most bytes of sealed tokens that attested sessions may take. */
+const MAX_SESSION_BYTES = 512 * 1024 * 1024;
+
+export interface Tokens {
+  readonly signer: TokenSigner;
+  readonly issuer: TokenIssuer;
+  readonly verifier: TokenVerifier;
+  /** This server as an issuer whose tokens count. */
+  readonly own: TrustedIssuer;
+}
+
+/** @throws KbsError naming the option or file that stands in the way */
+export async function openTokens(config: KeywardenConfig, world: World): Promise<Tokens> {
+  const { issuer: name, developer, tokenTtlSeconds } = config.attestation;
+  const { now, log, version } = world;
+  const signer = await openSigner(config, world);
+  const own: TrustedIssuer = {
+    name: "self",
+    issuer: name,
+    audience: undefined,
+    algorithms: [signer.algorithm],
+    keys: new FixedKeys([signer.verificationKey]),
+  };
+  const foreign = await openTrustedIssuers(config.tokens.trustedIssuers, {
+    now,
+    onFailure: (issuer, err) => log.warn({ event: "key-set-unavailable", issuer, err }),
+  });
+  const verifier = new TokenVerifier({
+    issuers: [own, ...foreign],
+    extraTeeKeyPointers: config.tokens.extraTeeKeyPaths.map(parsePointer),
+    leewaySeconds: config.tokens.leewaySeconds,
+    now,
+  });
+  const build = `keywarden ${version}`;
+  const lifetimeSeconds = tokenTtlSeconds;
+  const issuer = new TokenIssuer({
+    signer,
+    issuer: name,
+    developer,
+    build,
+    lifetimeSeconds,
+    embedKey: true,
+    now,
+  });
+  return { signer, issuer, verifier, own };
+}
+
+async function openSigner(config: KeywardenConfig, world: World): Promise<TokenSigner> {
+  const { signer, signerCertificates } = config.attestation;
+  if (signer === undefined) {
+    const own = await loadOrCreateSigner(keyFile(config, "token-signer.pem"));
+    if (own.created) world.log.info({ event: "token-signer-created", kid: own.signer.kid });
+    return own.signer;
+  }
+  const pem = await readSecret(signer, "attestation.signer", world.env, warnBy(world));
+  const chain = signerCertificates === undefined ? "" : await readFile(signerCertificates, "utf8");
+  try {
+    const certificates = readPem(chain).filter(({ label }) => label === "CERTIFICATE");
+    return createSigner(
+      createPrivateKey(pem),
+      certificates.map(({ der }) => der),
+    );
+  } catch (cause) {
+    throw new KbsError(
+      "internal",
+      "attestation.signer: it must be a PEM P-256 key that fits its certificates.",
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** The verifier of each TEE that the configuration accepts. */
+export async function openVerifierMap(
+  config: KeywardenConfig,
+  { now, log }: World,
+): Promise<ReadonlyMap<Tee, Verifier>> {
+  const { snp } = config.dev.dangerouslyUseDevTrustAnchors;
+  const verifiers = await openVerifiers(config.verifiers, {
+    now,
+    httpGet: httpsGet,
+    onEvent: (event) => log.info({ event: "collateral", ...event }),
+    devTrustAnchorsPem: { snp: await Promise.all(snp.map((file) => readFile(file, "utf8"))) },
+  });
+  return new Map(verifiers.map((verifier) => [verifier.tee, verifier]));
+}
+
+/** @throws KbsError naming the option or file that stands in the way */
+export async function openSessions(
+  config: KeywardenConfig,
+  world: World,
+): Promise<{ readonly sessions: Sessions; readonly store: SessionStore }> {
+  const { ttlSeconds, maxCompleted } = config.sessions;
+  const { now } = world;
+  const keys = new KeyRing([await cookieKey(config, world)]);
+  const store = new MemorySessionStore({ now, maxSessions: maxCompleted, maxBytes: MAX_SESSION_BYTES });
+  return {
+    sessions: new Sessions({ keys, store, now, random: randomBytes, lifetimeSeconds: ttlSeconds }),
+    store,
+  };
+}
+
+async function cookieKey(config: KeywardenConfig, world: World): Promise<Buffer> {
+  const reference = config.sessions.cookieKey;
+  if (reference === undefined)
+    return loadOrCreateKey(keyFile(config, "session-cookie.key"), COOKIE_KEY_BYTES);
+  const raw = await readSecret(reference, "sessions.cookieKey", world.env, warnBy(world));
+  if (raw.length === COOKIE_KEY_BYTES) return raw;
+  const text = raw.toString("latin1").trim();
+  const decoded = /^[A-Za-z0-9+/]{43}=$/.test(text) ? Buffer.from(text, "base64") : undefined;
+  if (decoded?.length === COOKIE_KEY_BYTES) return decoded;
+  throw new KbsError("internal", "sessions.cookieKey: it must be 32 bytes, raw or base64.");
+}
+
+export function warnBy({ log }: World): (sentence: string) => void {
+  return (sentence) => log.warn({ event: "configuration", detail: sentence });
+}
