@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { loadConfigFile, printFault } from "../../config/load.ts";
-import { replaceFile } from "../files.ts";
+import { KbsError } from "../../errors.ts";
+import { codeOf, replaceFile } from "../files.ts";
 import { refused, type World } from "../world.ts";
 
 interface Options {
@@ -26,14 +27,32 @@ async function serve(world: World, { config: file, readyFile }: Options): Promis
   }
   // Loaded here, so that the other commands do not pay for reading the whole server.
   const { startKeywarden } = await import("../../main.ts");
-  const server = await startKeywarden(config);
+  const server = await startKeywarden(config).catch((error: unknown) => {
+    throw notStarted(error);
+  });
   const { url, metricsUrl } = server;
   if (readyFile !== undefined)
     await replaceFile(readyFile, JSON.stringify({ url, metricsUrl, pid: process.pid }), 0o644);
   world.err(`keywarden: listening on ${url}\n`);
+  // A failed reload is logged, and the old certificate goes on being served.
+  process.on("SIGHUP", () => void server.reload().catch(() => undefined));
   await stopSignal();
   await server.close();
 }
+
+function notStarted(error: unknown): unknown {
+  if (error instanceof KbsError) return refused(`The server does not start: ${error.detail}`);
+  const reason = LISTEN_FAULTS[codeOf(error)];
+  return reason === undefined
+    ? error
+    : refused(`The server does not start: ${reason} (server.host, server.port).`);
+}
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens on this address",
+  EADDRNOTAVAIL: "this machine does not have this address",
+  EACCES: "this user may not listen on this port",
+};
 
 /** Resolves at the first signal; a second one ends the process at once, as people expect of Ctrl-C. */
 function stopSignal(): Promise<void> {
