@@ -231,12 +231,12 @@ export class Evaluation implements BuiltinContext {
     return answer;
   }
 
-  /** A path in the base documents. */
+  /** A path in the base documents, whose keys are strings: a number finds the member of that name. */
   base(path: readonly Value[]): Value | undefined {
     let value: Value | undefined = this.data;
     for (const step of path) {
       if (!(value instanceof RObject)) return undefined;
-      value = value.get(step);
+      value = value.get(typeof step === "number" ? String(step) : step);
     }
     return value;
   }

@@ -1,6 +1,8 @@
 import type { Import, Module } from "../ast.ts";
 import { BUILTINS, type Builtin, FORBIDDEN } from "../builtins/index.ts";
+import { RObject } from "../collections.ts";
 import { BuiltinError } from "../errors.ts";
+import type { Value } from "../value.ts";
 import type { HostFunction } from "./ir.ts";
 import type { Problems } from "./problems.ts";
 import { nodeAt, type TreeNode } from "./tree.ts";
@@ -65,8 +67,10 @@ export class Environment {
   refused(name: string): Builtin | undefined {
     const known = FORBIDDEN.get(name);
     if (known === undefined) return undefined;
-    const impl = (): never => {
-      throw new BuiltinError("eval_builtin_error", `${name} is not available: ${known.reason}`);
+    const impl = (): Value => {
+      // Without a configuration there is nothing to tell, in OPA either.
+      if (name === "opa.runtime") return RObject.EMPTY;
+      throw new BuiltinError("eval_type_error", `${name}: no operand is acceptable: ${known.reason}`);
     };
     const args = new Array<"any">(known.arity).fill("any");
     return { name, arity: known.arity, args, result: "any", impl, deterministic: true };

@@ -1,5 +1,5 @@
 /** Which names a body mentions itself, and which it declares: both leave out the bodies nested in it. */
-import { type Body, type Literal, operatorName, type Term, type VarTerm } from "../ast.ts";
+import { type Body, type Literal, operatorName, type Term, type VarTerm, type WithModifier } from "../ast.ts";
 
 /** Calls `visit` for every variable of the term that is not inside a comprehension. Call operators are not variables. */
 export function visitVars(term: Term, visit: (variable: VarTerm) => void): void {
@@ -53,8 +53,15 @@ function statementTerms(literal: Literal): readonly Term[] {
 export function visitBodyVars(body: Body, visit: (variable: VarTerm) => void): void {
   for (const literal of body) {
     for (const term of statementTerms(literal)) visitVars(term, visit);
-    for (const modifier of literal.withs) visitVars(modifier.value, visit);
+    for (const modifier of literal.withs) if (!namesFunction(modifier)) visitVars(modifier.value, visit);
   }
+}
+
+/** In `with f as g`, g may name a function; where it is a variable the rest of the body mentions it. */
+function namesFunction({ target, value }: WithModifier): boolean {
+  const head = target.kind === "var" ? target : target.head;
+  if (head.kind === "var" && (head.name === "input" || head.name === "data")) return false;
+  return value.kind === "var" || (value.kind === "ref" && operatorName(value) !== undefined);
 }
 
 /** Names declared by `some`, `some … in` and `:=`. */

@@ -123,6 +123,7 @@ function replacementFunction(resolver: TermResolver, term: Term, scope: Scope): 
   }
   const host = env.world.hosts.get(name);
   if (host !== undefined) return { kind: "host", host };
-  const builtin = env.builtin(name);
+  const refused = env.world.allowMockedBuiltins ? env.refused(name) : undefined;
+  const builtin = env.builtin(name) ?? refused;
   return builtin === undefined ? undefined : { kind: "builtin", builtin };
 }

@@ -85,7 +85,8 @@ export function definitionOf(module: Module, rule: Rule): Definition {
   const constant = head.path.findIndex((step) => step.kind !== "scalar");
   const cut = constant < 0 ? head.path.length : constant;
   const steps = head.path.slice(0, cut).map((step) => (step.kind === "scalar" ? step.value : null));
-  const kind = head.args !== undefined ? "function" : head.contains !== undefined ? "set" : "complete";
+  // `f() = 1` has no parameters and is no function but a rule.
+  const kind = (head.args?.length ?? 0) > 0 ? "function" : head.contains !== undefined ? "set" : "complete";
   return { ...common, kind, path: [...base, ...steps], suffix: head.path.slice(cut), element: head.contains };
 }
 

@@ -1,5 +1,5 @@
 /** The compiled document tree: packages, rules and functions. */
-import { ObjectBuilder, RArray, RObject, SetBuilder } from "../collections.ts";
+import { ObjectBuilder, RArray, RObject, RSet, SetBuilder } from "../collections.ts";
 import { compare, equal, key } from "../compare.ts";
 import type { Location } from "../errors.ts";
 import { type Evaluation, type Frame, IN_PROGRESS, type Sink, UNDEFINED } from "../evaluation.ts";
@@ -173,10 +173,11 @@ export class DocNode {
       return;
     }
     const value = this.value(e);
-    if (value !== undefined) tree.insert(path, value, false);
+    if (value instanceof RSet && this.kind === "set") tree.insertSet(path, value);
+    else if (value !== undefined) tree.insert(path, value, false);
   }
 
-  /** Base documents and virtual ones in one object; of two at one place the virtual one counts. */
+  /** Base documents and virtual ones in one object; where both have a value, the base document's shows, as in OPA. */
   #materialise(e: Evaluation): Value {
     const base = e.base(this.path);
     if (this.children.size === 0 && base !== undefined) return base;
@@ -185,7 +186,8 @@ export class DocNode {
     for (const child of this.children.values()) {
       if (child.kind === "function" || e.overlay?.covers(child.path) === true) continue;
       const value = child.current(e);
-      if (value !== undefined) builder.set(child.path.at(-1) ?? null, value);
+      const step = child.path.at(-1) ?? null;
+      if (value !== undefined) builder.set(step, mergeBase(builder.get(step), value));
     }
     e.cells(builder.size);
     return builder.build();
@@ -250,6 +252,15 @@ export class DocNode {
     const extra = base.keys().filter((step) => this.child(step) === undefined);
     return [...own, ...extra].sort(compare);
   }
+}
+
+function mergeBase(base: Value | undefined, virtual: Value): Value {
+  if (base === undefined) return virtual;
+  if (!(base instanceof RObject) || !(virtual instanceof RObject)) return base;
+  const builder = new ObjectBuilder();
+  for (const [name, value] of virtual.entries()) builder.set(name, mergeBase(base.get(name), value));
+  for (const [name, value] of base.entries()) if (!builder.has(name)) builder.set(name, value);
+  return builder.build();
 }
 
 export function newFrame(clause: CompiledClause): Frame {

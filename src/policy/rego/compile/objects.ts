@@ -69,6 +69,18 @@ export class ObjectTree {
     return true;
   }
 
+  /** A whole set, which may be empty, as one of the values of its path. */
+  insertSet(path: readonly Value[], members: Iterable<Value>): void {
+    let tree: ObjectTree = this;
+    const last = path.at(-1);
+    if (last === undefined) return;
+    for (const step of path.slice(0, -1)) tree = tree.#inner(step);
+    const slot = tree.#slot(last);
+    if (slot.value !== undefined || slot.tree !== undefined) this.#clash(slot);
+    slot.set ??= new SetBuilder();
+    for (const member of members) slot.set.add(member);
+  }
+
   build(): Value {
     const builder = new ObjectBuilder();
     for (const slot of this.#slots.values()) {
