@@ -1,0 +1,24 @@
+import { cpus } from "node:os";
+import { benchFlood, benchFlows, benchHangingKds, benchRaw, report } from "./broker.ts";
+
+/** `npm run bench [-- NAME…] [-- --quick]`; without a name all that measure the broker. */
+const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
+  flows: async (quick) => {
+    report("Flows and releases (CPU of the server process, per whole flow)", await benchFlows(quick));
+    report("The same cryptographic operations alone, in this run", benchRaw());
+  },
+  flood: async (quick) => report("Abandoned handshakes", await benchFlood(quick)),
+  kds: async () => report("A vendor's service that hangs", await benchHangingKds()),
+};
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const quick = process.argv.includes("--quick");
+console.log(
+  `${new Date().toISOString()}; Node ${process.version}; ${cpus().length} × ${cpus()[0]?.model ?? "?"}`,
+);
+for (const name of names.length === 0 ? Object.keys(BENCHMARKS) : names) {
+  const run = BENCHMARKS[name];
+  if (run === undefined)
+    throw new Error(`no benchmark ${name}; there are ${Object.keys(BENCHMARKS).join(", ")}`);
+  await run(quick);
+}
