@@ -48,14 +48,6 @@ export class Administration {
   }
 
   /** @throws KbsError `resource-path-invalid`, `not-found`, `storage-unavailable` */
-  async getResource(segments: readonly string[], signal: AbortSignal): Promise<Uint8Array> {
-    const path = parseResourcePath(segments);
-    const value = await this.#parts.secrets.get(path, signal);
-    if (value === undefined) throw absent(`There is no secret at ${path}`);
-    return value;
-  }
-
-  /** @throws KbsError `resource-path-invalid`, `not-found`, `storage-unavailable` */
   async deleteResource(segments: readonly string[], signal: AbortSignal): Promise<ResourcePath> {
     const path = parseResourcePath(segments);
     if (!(await this.#parts.secrets.delete(path, signal))) throw absent(`There is no secret at ${path}`);

@@ -13,6 +13,8 @@ import { temporaryFolder } from "../../support/folder.ts";
 const SIGNAL = new AbortController().signal;
 const PATH = parseResourcePath(["default", "key", "crash"]);
 const KILLS = 200;
+/** Writers at once, each in a folder of its own. */
+const LANES = 4;
 
 interface Progress {
   begun: number;
@@ -29,7 +31,10 @@ async function writeUntilKilled(program: string, folder: string, from: number): 
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
     output += chunk;
   });
-  await once(child.stdout, "data");
+  await Promise.race([
+    once(child.stdout, "data"),
+    exited.then(() => Promise.reject(new Error("the writer died"))),
+  ]);
   await wait(randomInt(0, 25));
   child.kill("SIGKILL");
   await Promise.all([exited, once(child.stdout, "close")]);
@@ -43,31 +48,50 @@ function last(output: string, word: string): number | undefined {
   return numbers.at(-1);
 }
 
-test(`a writer killed at ${KILLS} random points leaves the old value or the new one, whole`, async () => {
-  const { path: root, dispose } = await temporaryFolder();
-  const program = await compileInto(join(root, "program"), "test/support/secret-writer.ts");
-  const folder = join(root, "secrets");
-  const faults: StorageFault[] = [];
-  let next = 0;
+interface Lane {
+  readonly program: string;
+  readonly folder: string;
+  readonly kills: number;
+}
+
+/** Kills writers of one folder one after the other. @returns how many kills hit a write in progress */
+async function killAndRead({ program, folder, kills }: Lane): Promise<number> {
   let previous = -1;
   let interrupted = 0;
-  for (let kill = 0; kill < KILLS; kill++) {
-    const { begun, done } = await writeUntilKilled(program, folder, next);
-    const reader = await FsSecretStore.open(folder, (fault) => faults.push(fault));
-    const value = await reader.get(PATH, SIGNAL);
-    const found = value === undefined ? -1 : Number.parseInt(Buffer.from(value).toString("latin1"), 10);
-    const whole = value === undefined ? "" : String(found).padEnd(100_000, `/${found}`);
-    expect(Buffer.from(value ?? []).toString("latin1") === whole).toBe(true);
+  for (let kill = 0; kill < kills; kill++) {
+    const { begun, done } = await writeUntilKilled(program, folder, previous + 1);
+    const found = await readNumber(folder);
     // What was reported as written is there; at most the one that was being written may be, too. The
     // report of the last write can be lost with the process, so the value may be one further than reported.
     expect(found).toBeGreaterThanOrEqual(Math.max(done, previous));
     expect(found).toBeLessThanOrEqual(Math.max(begun + 1, previous));
     if (begun > done) interrupted++;
     previous = found;
-    next = found + 1;
   }
+  return interrupted;
+}
+
+/** Number of the value that a fresh reader finds, whole; -1 for none. */
+async function readNumber(folder: string): Promise<number> {
+  const faults: StorageFault[] = [];
+  const reader = await FsSecretStore.open(folder, (fault) => faults.push(fault));
+  const value = await reader.get(PATH, SIGNAL);
   expect(faults).toEqual([]);
+  if (value === undefined) return -1;
+  const text = Buffer.from(value).toString("latin1");
+  const number = Number.parseInt(text, 10);
+  expect(text === String(number).padEnd(100_000, `/${number}`)).toBe(true);
+  return number;
+}
+
+test(`a writer killed at ${KILLS} random points leaves the old value or the new one, whole`, async () => {
+  const { path: root, dispose } = await temporaryFolder();
+  const program = await compileInto(join(root, "program"), "test/support/secret-writer.ts");
+  const lanes = Array.from({ length: LANES }, (_, at) => join(root, `secrets-${at}`));
+  const hits = await Promise.all(
+    lanes.map((folder) => killAndRead({ program, folder, kills: KILLS / LANES })),
+  );
   // The kills did hit writes in progress; otherwise this test proves nothing.
-  expect(interrupted).toBeGreaterThan(KILLS / 4);
+  expect(hits.reduce((sum, hit) => sum + hit, 0)).toBeGreaterThan(KILLS / 4);
   await dispose();
 }, 120_000);
