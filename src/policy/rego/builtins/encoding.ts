@@ -72,9 +72,31 @@ function pad(text: string): string {
 
 function decodedText(bytes: Buffer | undefined, what: string, ctx: BuiltinContext): string {
   if (bytes === undefined) throw badValue(`illegal ${what} data`);
-  const text = utf8(bytes);
-  if (text === undefined) throw badValue(`${what} data that does not hold UTF-8 text`);
-  return produced(text, ctx);
+  ctx.charge(bytes.length >> 4);
+  return produced(lossyUtf8(bytes), ctx);
+}
+
+/**
+ * Bytes as text; every byte that belongs to no UTF-8 sequence becomes one U+FFFD. OPA keeps such bytes and counts
+ * each as one code point. The platform's decoder would join some of them.
+ */
+export function lossyUtf8(bytes: Uint8Array): string {
+  const whole = utf8(bytes);
+  if (whole !== undefined) return whole;
+  let out = "";
+  for (let at = 0; at < bytes.length; ) {
+    const sequence = bytes.subarray(at, at + sequenceLength(bytes[at] ?? 0));
+    const character = utf8(sequence);
+    out += character ?? "\ufffd";
+    at += character === undefined ? 1 : sequence.length;
+  }
+  return out;
+}
+
+function sequenceLength(lead: number): number {
+  if (lead < 0xc0) return 1;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : 4;
 }
 
 function decodeUrl(text: string, ctx: BuiltinContext): string {

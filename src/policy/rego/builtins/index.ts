@@ -10,6 +10,7 @@ import { GLOB } from "./glob.ts";
 import { GRAPHS } from "./graph.ts";
 import { JSON_PATCH } from "./json-patch.ts";
 import { JSON_PATHS } from "./json-paths.ts";
+import { JWT } from "./jwt.ts";
 import { NET } from "./net.ts";
 import { NUMBERS } from "./numbers.ts";
 import { OBJECTS } from "./objects.ts";
@@ -51,6 +52,7 @@ const FAMILIES: readonly (readonly Builtin[])[] = [
   UUID,
   URLQUERY,
   CRYPTO,
+  JWT,
   TIME,
 ];
 

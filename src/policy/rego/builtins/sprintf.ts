@@ -19,8 +19,18 @@ export function sprintf(format: string, args: readonly Value[], ctx: BuiltinCont
 
 /** Numbers and strings format as such; everything else formats as the text of its Rego source. */
 function formattable(value: Value, ctx: BuiltinContext): Formattable {
-  if (typeof value === "string" || typeof value === "number" || typeof value === "bigint") return value;
+  if (typeof value === "bigint") return beyondDoubles(value) ?? value;
+  if (typeof value === "string" || typeof value === "number") return value;
   return sourceForm(value, Math.min(MAX_TEXT_LENGTH, ctx.limits.stringLength));
+}
+
+/** A number that only an exponent can have written: OPA formats it as the text of its literal. */
+function beyondDoubles(value: bigint): string | undefined {
+  if (Number.isFinite(Number(value))) return undefined;
+  const digits = String(value);
+  let end = digits.length;
+  while (digits[end - 1] === "0") end--;
+  return digits.length - end > 20 ? `${digits.slice(0, end)}e${digits.length - end}` : undefined;
 }
 
 class Formatter {

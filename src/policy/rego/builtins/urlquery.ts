@@ -11,7 +11,7 @@ import {
   objectAt,
   stringAt,
 } from "./builtin.ts";
-import { utf8 } from "./encoding.ts";
+import { lossyUtf8 } from "./encoding.ts";
 import { produced } from "./strings.ts";
 import { anyOf, arrayOf, objectOf, TEXTS } from "./types.ts";
 
@@ -46,9 +46,7 @@ function decode(text: string): string {
     if (octet.length !== 1) throw badValue("invalid URL escape");
     bytes.push(octet, Buffer.from(part.slice(2), "utf8"));
   }
-  const decoded = utf8(Buffer.concat(bytes));
-  if (decoded === undefined) throw badValue("escaped bytes that are not UTF-8 text");
-  return decoded;
+  return lossyUtf8(Buffer.concat(bytes));
 }
 
 function decodeObject(query: string, ctx: BuiltinContext): RObject {
