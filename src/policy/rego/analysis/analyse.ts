@@ -8,6 +8,7 @@ import { checkRecursion } from "./recursion.ts";
 import { BodyResolver } from "./resolve-body.ts";
 import { SafetyPlanner } from "./safety.ts";
 import { buildTree, checkConflicts, type TreeNode } from "./tree.ts";
+import { checkTypes } from "./types.ts";
 
 export interface AnalysisOptions {
   readonly hosts: ReadonlyMap<string, HostFunction>;
@@ -33,6 +34,7 @@ export function analyse(modules: readonly Module[], options: AnalysisOptions): A
     for (const clause of clauses) planner.clause(clause);
   }
   if (!problems.hasErrors) checkRecursion(tree, clauses, problems);
+  if (!problems.hasErrors) checkTypes(tree, clauses, problems);
   return { problems, world, tree, clauses };
 }
 
