@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { generateAdminKey, MAX_ADMIN_TOKEN_TTL_SECONDS, signAdminToken } from "../../admin/credentials.ts";
 import { writeNewFile } from "../files.ts";
 import { misuse, type World } from "../world.ts";
 
@@ -50,6 +49,7 @@ export function registerAdmin(program: Command, world: World): void {
 }
 
 async function keygen(world: World, { privateKey, publicKey }: KeygenOptions): Promise<void> {
+  const { generateAdminKey } = await import("../../admin/credentials.ts");
   await generateAdminKey({ privateKey, publicKey });
   world.out(`Private key: ${privateKey}\nPublic key:  ${publicKey}\n`);
   world.err(
@@ -58,6 +58,7 @@ async function keygen(world: World, { privateKey, publicKey }: KeygenOptions): P
 }
 
 async function token(world: World, options: TokenOptions): Promise<void> {
+  const { MAX_ADMIN_TOKEN_TTL_SECONDS, signAdminToken } = await import("../../admin/credentials.ts");
   const ttlSeconds = Number(options.ttl);
   if (!Number.isInteger(ttlSeconds) || ttlSeconds < 1 || ttlSeconds > MAX_ADMIN_TOKEN_TTL_SECONDS)
     throw misuse(`--ttl is a whole number of seconds from 1 to ${MAX_ADMIN_TOKEN_TTL_SECONDS}.`);

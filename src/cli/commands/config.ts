@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { checkConfigFile } from "../../config/check.ts";
 import { refused, type World } from "../world.ts";
 
 /** Adds `keywarden config check`. */
@@ -14,6 +13,8 @@ export function registerConfig(program: Command, world: World): void {
 }
 
 async function checkConfig(world: World, file: string): Promise<void> {
+  // Here and in other commands: what only one of them needs is loaded when it runs, so that all start quickly.
+  const { checkConfigFile } = await import("../../config/check.ts");
   const { lines, exitCode } = await checkConfigFile(file, world.env);
   if (exitCode === 0) {
     world.out(lines.map((line) => `${line}\n`).join(""));

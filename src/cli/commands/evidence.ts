@@ -2,12 +2,11 @@ import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { type Command, Option } from "commander";
 import type { Check } from "../../attestation/verifier.ts";
-import { readYaml } from "../../config/yaml-source.ts";
 import { KbsError } from "../../errors.ts";
 import { JsonSyntaxError, readJson } from "../../json/read.ts";
 import type { JsonObject } from "../../json/value.ts";
 import { isObject, member, writeJson } from "../../json/write.ts";
-import { type Judgement, judge, printJudgement, refusalOf } from "../evidence/judge.ts";
+import type { Judgement } from "../evidence/judge.ts";
 import {
   type EvidenceRequest,
   malformed,
@@ -74,6 +73,7 @@ async function verifyOne(world: World, file: string | undefined, options: Option
   const { tee } = options;
   if (file === undefined) throw misuse("Name a file with evidence, or a list of requests with --batch.");
   if (tee === undefined) throw misuse(`Say what kind of evidence it is: --tee ${OFFLINE_TEES.join("|")}.`);
+  const { judge, printJudgement } = await import("../evidence/judge.ts");
   const judgement = await judge(await requestOf(file, tee, options), ".", world.now());
   // Without a single check nothing was judged: a file or an option was of no use.
   if (judgement.verdict === "refused" && judgement.checks.length === 0) throw misuse(judgement.detail);
@@ -99,6 +99,7 @@ async function requestOf(file: string, tee: OfflineTee, options: Options): Promi
 async function readSettings(settings: string): Promise<unknown> {
   const text = /^\s*\{/.test(settings) ? settings : await readFile(settings, "utf8").catch(() => undefined);
   if (text === undefined) throw malformed(`the settings ${settings} cannot be read`);
+  const { readYaml } = await import("../../config/yaml-source.ts");
   const { data, faults } = readYaml(text);
   const [fault] = faults;
   if (fault !== undefined) throw malformed(`the settings are ${fault.message}`);
@@ -129,6 +130,7 @@ function* lines(input: Buffer): Generator<string> {
 }
 
 async function judgeLine(line: string, folder: string, now: number): Promise<JsonObject> {
+  const { judge, printJudgement, refusalOf } = await import("../evidence/judge.ts");
   let id = "";
   try {
     if (line.length > MAX_LINE_CHARACTERS) throw malformed("the line is too long");

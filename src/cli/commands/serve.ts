@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { loadConfigFile, printFault } from "../../config/load.ts";
 import { KbsError } from "../../errors.ts";
 import { codeOf, replaceFile } from "../files.ts";
 import { refused, type World } from "../world.ts";
@@ -20,12 +19,12 @@ export function registerServe(program: Command, world: World): void {
 }
 
 async function serve(world: World, { config: file, readyFile }: Options): Promise<void> {
+  const { loadConfigFile, printFault } = await import("../../config/load.ts");
   const { config, faults } = await loadConfigFile(file, world.env);
   if (config === undefined) {
     const lines = faults.map((fault) => printFault(fault, file));
     throw refused(["the server does not start with this configuration", ...lines].join("\n"));
   }
-  // Loaded here, so that the other commands do not pay for reading the whole server.
   const { startKeywarden } = await import("../../main.ts");
   const server = await startKeywarden(config).catch((error: unknown) => {
     throw notStarted(error);

@@ -1,6 +1,6 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createDevAmd, type DevAmd, type DevAmdState, openDevAmd } from "../../dev/fake-amd.ts";
+import type { DevAmd, DevAmdState } from "../../dev/fake-amd.ts";
 import { codeOf, writeNewFile } from "../files.ts";
 import { misuse } from "../world.ts";
 import type { Attester } from "./attester.ts";
@@ -26,7 +26,8 @@ export interface DevVendor {
 export async function openDevVendor(folder: string, now: number): Promise<DevVendor> {
   const trustAnchorsFile = join(folder, TRUST_ANCHORS_FILE);
   const known = await readState(join(folder, STATE_FILE));
-  if (known !== undefined) return { vendor: openState(known, folder), trustAnchorsFile, made: false };
+  const { createDevAmd } = await import("../../dev/fake-amd.ts");
+  if (known !== undefined) return { vendor: await openState(known, folder), trustAnchorsFile, made: false };
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const vendor = await createDevAmd(now);
   // The state comes last: its presence says that the folder is complete.
@@ -44,7 +45,8 @@ async function readState(path: string): Promise<string | undefined> {
   }
 }
 
-function openState(text: string, folder: string): DevAmd {
+async function openState(text: string, folder: string): Promise<DevAmd> {
+  const { openDevAmd } = await import("../../dev/fake-amd.ts");
   try {
     const state: DevAmdState = JSON.parse(text);
     return openDevAmd(state);
