@@ -21,8 +21,6 @@ import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
 import { keyFile, type World } from "./world.ts";
 
 const COOKIE_KEY_BYTES = 32;
-/** Most bytes of sealed tokens that attested sessions may take. */
-const MAX_SESSION_BYTES = 512 * 1024 * 1024;
 
 export interface Tokens {
   readonly signer: TokenSigner;
@@ -114,10 +112,10 @@ export async function openSessions(
   config: KeywardenConfig,
   world: World,
 ): Promise<{ readonly sessions: Sessions; readonly store: SessionStore }> {
-  const { ttlSeconds, maxCompleted } = config.sessions;
+  const { ttlSeconds, maxCompleted, maxTokenBytes } = config.sessions;
   const { now } = world;
   const keys = new KeyRing([await cookieKey(config, world)]);
-  const store = new MemorySessionStore({ now, maxSessions: maxCompleted, maxBytes: MAX_SESSION_BYTES });
+  const store = new MemorySessionStore({ now, maxSessions: maxCompleted, maxBytes: maxTokenBytes });
   return {
     sessions: new Sessions({ keys, store, now, random: randomBytes, lifetimeSeconds: ttlSeconds }),
     store,

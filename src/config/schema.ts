@@ -60,7 +60,7 @@ const sessionsSchema = z
     maxCompleted: count(200_000, 1, 50_000_000).describe(
       "Attested sessions remembered at once; further ones are refused.",
     ),
-    maxTokenBytes: count(256 * MIB, MIB, 64 * 1024 * MIB).describe(
+    maxTokenBytes: count(512 * MIB, MIB, 64 * 1024 * MIB).describe(
       "Sum of the lengths of their sealed tokens.",
     ),
     cookieKey: secretReference()

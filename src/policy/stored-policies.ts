@@ -30,8 +30,6 @@ export interface StoredPoliciesDependencies {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly maxPolicyBytes?: number;
-  /** Dialect of texts that do not say; the engine's own choice if absent. */
-  readonly dialect?: "v0" | "v1";
 }
 
 const DEFAULT_MAX_POLICY_BYTES = 1024 * 1024;
@@ -147,10 +145,7 @@ export class StoredPolicies {
     const bytes = Buffer.byteLength(text, "utf8");
     if (bytes > limit)
       return broken(source, "policy-too-large", `the text has ${bytes} bytes, ${limit} are allowed`);
-    const { policy, findings } = this.#dependencies.engine.compile(
-      [{ file: `${name}.rego`, text }],
-      this.#dependencies.dialect === undefined ? {} : { dialect: this.#dependencies.dialect },
-    );
+    const { policy, findings } = this.#dependencies.engine.compile([{ file: `${name}.rego`, text }]);
     const all = policy === undefined ? findings : [...findings, ...missingRule(name, policy)];
     return Object.freeze({ name, text, version, by, at, compiled: policy, findings: Object.freeze(all) });
   }
