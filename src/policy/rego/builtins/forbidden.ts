@@ -9,6 +9,7 @@ const NETWORK = "a release decision must not reach out to the network";
 const PRIVATE_KEYS = "policies must not handle private keys";
 const RUNTIME = "it would show the broker's environment and configuration to policies";
 const REFLECTION = "policies cannot inspect or parse policies here";
+const CERTIFICATES = "verifiers check certificates before a policy runs";
 const GRAPHQL = "GraphQL is not supported";
 
 /** Refused names. None of them is ever available, under any setting. */
@@ -29,6 +30,11 @@ export const FORBIDDEN: ReadonlyMap<string, ForbiddenBuiltin> = new Map([
   ["strings.render_template", { arity: 2, reason: "the template language of Go is not supported" }],
   ["json.match_schema", { arity: 2, reason: "JSON schemas are not supported" }],
   ["json.verify_schema", { arity: 1, reason: "JSON schemas are not supported" }],
+  ["regex.globs_match", { arity: 2, reason: "the intersection of patterns is not supported" }],
+  ["crypto.x509.parse_certificates", { arity: 1, reason: CERTIFICATES }],
+  ["crypto.x509.parse_certificate_request", { arity: 1, reason: CERTIFICATES }],
+  ["crypto.x509.parse_and_verify_certificates", { arity: 1, reason: CERTIFICATES }],
+  ["crypto.x509.parse_and_verify_certificates_with_options", { arity: 2, reason: CERTIFICATES }],
   ["graphql.is_valid", { arity: 2, reason: GRAPHQL }],
   ["graphql.parse", { arity: 2, reason: GRAPHQL }],
   ["graphql.parse_and_verify", { arity: 2, reason: GRAPHQL }],

@@ -131,7 +131,8 @@ function difference(from: Civil, to: Civil): number[] {
     to.day - from.day,
     to.hour - from.hour,
     to.minute - from.minute,
-    to.second - from.second - (to.nanosecond < from.nanosecond ? 1 : 0),
+    // Nanoseconds do not count, as in OPA.
+    to.second - from.second,
   ];
   const units = [0, 12, daysInMonth(from.year, from.month), 24, 60, 60];
   for (let at = 5; at > 0; at--) {

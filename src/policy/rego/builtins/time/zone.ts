@@ -59,14 +59,27 @@ class IntlZone implements Zone {
   }
 
   abbreviation(seconds: number): string {
-    for (const locale of LOCALES) {
-      const format = new Intl.DateTimeFormat(locale, { timeZone: this.#name, timeZoneName: "short" });
-      const name = format.formatToParts(seconds * 1000).find(({ type }) => type === "timeZoneName")?.value;
-      if (name !== undefined && isAbbreviation(name)) return name;
-    }
-    return offsetName(this.offset(seconds));
+    const offset = this.offset(seconds);
+    // The platform names the present only; a time in the past borrows the name of the same offset.
+    const known = [seconds, ...REFERENCE_TIMES].filter(
+      (time) => time === seconds || this.offset(time) === offset,
+    );
+    for (const time of known)
+      for (const locale of LOCALES) {
+        const name = this.#shortName(locale, time);
+        if (isAbbreviation(name)) return name;
+      }
+    return offsetName(offset);
+  }
+
+  #shortName(locale: string, seconds: number): string {
+    const format = new Intl.DateTimeFormat(locale, { timeZone: this.#name, timeZoneName: "short" });
+    return format.formatToParts(seconds * 1000).find(({ type }) => type === "timeZoneName")?.value ?? "";
   }
 }
+
+/** One moment in winter and one in summer: 15 January and 15 July 2024. */
+const REFERENCE_TIMES = [1_705_276_800, 1_721_001_600];
 
 function clockOf(name: string): Intl.DateTimeFormat {
   const first = name.charAt(0);
@@ -95,7 +108,7 @@ function clockOf(name: string): Intl.DateTimeFormat {
 
 /** Letters only: `GMT+1` means that the locale has no abbreviation. */
 function isAbbreviation(name: string): boolean {
-  return [...name].every((letter) => letter >= "A" && letter <= "Z");
+  return name !== "" && [...name].every((letter) => letter >= "A" && letter <= "Z");
 }
 
 function offsetName(offset: number): string {
