@@ -119,7 +119,10 @@ function findRoot(
   const roots = anchors.roots.filter(({ subject }) => isAmdName(subject, `ARK-${product}`));
   const [first] = roots;
   if (first === undefined) throw trail.failed("chain-root", `no trust anchor for ${product}`);
-  const issuers = anchors.intermediates.filter((candidate) => isSignedBy(vek.certificate, candidate));
+  const issuers = anchors.intermediates.filter(
+    (candidate) =>
+      candidate.subjectDer.equals(vek.certificate.issuerDer) && isSignedBy(vek.certificate, candidate),
+  );
   const carried = arks[0];
   const root =
     carried === undefined
