@@ -2,7 +2,7 @@
 # registry they pull from, which agent policy confines them. Every device must be affirming as well.
 #
 # Register the digests, as the token shows them in `init_data`:
-#   keywarden reference-value set release/<repository>/init-data '["<digest>"]'
+#   keywarden reference-value set release/<repository>/init-data <digest>
 package policy
 
 import rego.v1

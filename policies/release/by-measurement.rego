@@ -2,7 +2,7 @@
 # broker. Every device must be affirming as well.
 #
 # Register the measurements, as the token shows them:
-#   keywarden reference-value set release/<repository>/measurements '["<launch measurement>"]'
+#   keywarden reference-value set release/<repository>/measurements <launch measurement>
 package policy
 
 import rego.v1
