@@ -36,11 +36,12 @@ export async function build() {
   });
 }
 
+/** Folders count as well: one changes when a file in it is removed. */
 function isCurrent() {
   const stamp = statSync(STAMP, { throwIfNoEntry: false });
   if (stamp === undefined) return false;
   const inputs = [
-    ...filesBelow(join(ROOT, "src")),
+    ...entriesBelow(join(ROOT, "src")),
     join(ROOT, "tsconfig.json"),
     join(ROOT, "tsconfig.build.json"),
   ];
@@ -69,7 +70,7 @@ async function compile() {
 }
 
 function copyAssets(from, to) {
-  for (const file of filesBelow(from)) {
+  for (const file of entriesBelow(from)) {
     if (!ASSETS.has(extname(file))) continue;
     const target = join(to, file.slice(from.length + 1));
     mkdirSync(dirname(target), { recursive: true });
@@ -82,10 +83,11 @@ function writeStamp(file, time) {
   utimesSync(file, time, time);
 }
 
-function* filesBelow(folder) {
+function* entriesBelow(folder) {
+  yield folder;
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) yield* filesBelow(path);
+    if (entry.isDirectory()) yield* entriesBelow(path);
     else yield path;
   }
 }
