@@ -43,7 +43,8 @@ export function secretStoreContract(
       const every = Uint8Array.from({ length: 256 }, (_, value) => value);
       for (const value of [every, new Uint8Array(), new Uint8Array(1 << 20).fill(0xa5), bytes("line\n")]) {
         expect(await store.put(A, value, OVERWRITE, SIGNAL)).toBe("stored");
-        expect(Buffer.from((await store.get(A, SIGNAL)) ?? bytes("absent"))).toEqual(Buffer.from(value));
+        // Comparing a mebibyte member by member takes the test library seconds.
+        expect(Buffer.from((await store.get(A, SIGNAL)) ?? bytes("absent")).equals(value)).toBe(true);
       }
     });
 
