@@ -93,7 +93,7 @@ describe("JSON", () => {
     fc.assert(
       fc.property(documents, (document) => {
         const text = JSON.stringify(document);
-        fc.pre(!text.includes("\\ud") && !/\d{16}/.test(text));
+        fc.pre(!text.includes("\\ud") && !/\d{16}|e\+/.test(text));
         expect(equal(parseJson(text), fromJson(JSON.parse(text)))).toBe(true);
       }),
     );
