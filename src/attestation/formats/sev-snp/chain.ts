@@ -1,5 +1,5 @@
 /**
- * VCEK → ASK → ARK and VLEK → ASVK → ARK (AMD 57230 §2). Verification is about bytes and roots only: time and
+ * VCEK → ASK → ARK and VLEK → ASVK → ARK (AMD 57230 §3). Verification is about bytes and roots only: time and
  * revocation are judged for each evidence anew, so that a verified chain can be kept.
  */
 import { constants, verify } from "node:crypto";

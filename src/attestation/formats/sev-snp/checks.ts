@@ -1,7 +1,7 @@
 import type { CheckDescription } from "../../trail.ts";
 
 const ABI = "AMD 56860 (SEV-SNP firmware ABI) 1.58";
-const KDS = "AMD 57230 (VCEK certificate and KDS interface) 1.00";
+const KDS = "AMD 57230 (VCEK certificate and KDS interface) 0.51";
 const PKIX = "RFC 5280";
 
 /**
@@ -23,16 +23,16 @@ export const SNP_CHECKS = {
     expected: "certificates, revocation lists and certificate tables that can be read",
     source: PKIX,
   },
-  "vek-available": { expected: "a certificate of the key that signed the report", source: KDS },
+  "vek-available": { expected: "a certificate of the key that signed the report", source: `${KDS} §4` },
   "certificate-format": {
     expected: "well-formed X.509 certificates with AMD's extensions",
     source: `${KDS} §3`,
   },
-  "certificate-names": { expected: "subject and issuer names as AMD writes them", source: `${KDS} §2` },
+  "certificate-names": { expected: "subject and issuer names as AMD writes them", source: `${KDS} §3` },
   "key-type": { expected: "an EC key on P-384 in the certificate", source: `${KDS} §3` },
   "chain-root": {
     expected: "a pinned AMD root key for the product",
-    source: `${KDS} §2; pinned fingerprints`,
+    source: `${KDS} §3; pinned fingerprints`,
   },
   "chain-signature": {
     expected: "every certificate signed by the next one up to the root",
@@ -40,7 +40,7 @@ export const SNP_CHECKS = {
   },
   "chain-profile": {
     expected: "RSA-4096 authorities with CA flag and path length 0, RSASSA-PSS with SHA-384 throughout",
-    source: `${KDS} §2; ${PKIX} §4.2.1`,
+    source: `${KDS} §3; ${PKIX} §4.2.1`,
   },
   "key-kind": {
     expected: "report, certificate label, subject and issuer to name the same kind of key (VCEK or VLEK)",
@@ -85,7 +85,7 @@ export const SNP_CHECKS = {
   "minimum-firmware": { expected: "firmware at or above the minimum version", source: `${ABI} §7.3` },
   "committed-tcb": { expected: "firmware that cannot be rolled back", source: `${ABI} §7.3, COMMITTED_TCB` },
   mitigations: { expected: "the mitigations the settings require", source: `${ABI} §7.3, MIT_VECTOR` },
-  "id-block": { expected: "identity keys the settings allow", source: `${ABI} §4.5` },
+  "id-block": { expected: "identity keys the settings allow", source: `${ABI}, SNP_LAUNCH_FINISH` },
 } as const satisfies Readonly<Record<string, CheckDescription>>;
 
 export type SnpCheck = keyof typeof SNP_CHECKS;
