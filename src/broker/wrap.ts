@@ -11,7 +11,6 @@ import {
 } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { KbsError } from "../errors.ts";
-import { writeJson } from "../json/write.ts";
 import type { EcTeeKey, RsaTeeKey, TeePublicKey } from "../protocol/jwk.ts";
 
 /** Form of the answer: RFC 7516, or what clients of protocol 0.1.x expect in its place. */
@@ -86,6 +85,11 @@ export class TeeWrapper {
   readonly #keys: LRUCache<string, ImportedKey>;
   readonly #allowRsa1_5: boolean;
   readonly #random: WrapRandomness;
+  /** One per curve: making one costs a tenth of the exchange. Every answer gives it a new private key. */
+  readonly #ecdh: Readonly<Record<Curve["crv"], ECDH>> = {
+    "P-256": createECDH(CURVES["P-256"].group),
+    "P-521": createECDH(CURVES["P-521"].group),
+  };
 
   constructor(options: WrapperOptions = {}) {
     this.#keys = new LRUCache({ max: options.maxKeys ?? DEFAULT_MAX_KEYS });
@@ -100,11 +104,15 @@ export class TeeWrapper {
    * @throws KbsError `tee-key-rejected`
    */
   check(key: TeePublicKey, form: AnswerForm): void {
+    this.#usable(key, form);
+  }
+
+  #usable(key: TeePublicKey, form: AnswerForm): ImportedKey {
     if (form === "quasi-jwe" && key.alg !== "RSA1_5")
       throw rejected("protocol 0.1 knows RSA keys with alg RSA1_5 only");
     if (form === "jwe" && key.alg === "RSA1_5" && !this.#allowRsa1_5)
       throw rejected("alg RSA1_5 is not allowed here; use RSA-OAEP-256 or an EC key");
-    this.#import(key);
+    return this.#import(key);
   }
 
   /**
@@ -112,10 +120,13 @@ export class TeeWrapper {
    * @throws KbsError `tee-key-rejected`
    */
   wrap(plaintext: Uint8Array, key: TeePublicKey, form: AnswerForm): string {
-    this.check(key, form);
+    const imported = this.#usable(key, form);
     const contentKey = this.#random.contentKey();
     try {
-      const wrapped = this.#wrapContentKey(contentKey, key);
+      const wrapped =
+        imported.kind === "ec"
+          ? this.#wrapForCurve(contentKey, imported.curve, imported.point)
+          : wrapForRsa(contentKey, imported.key, key.alg);
       return form === "jwe"
         ? seal(plaintext, contentKey, wrapped, this.#random.iv())
         : sealQuasi(plaintext, contentKey, wrapped, this.#random.iv());
@@ -124,17 +135,8 @@ export class TeeWrapper {
     }
   }
 
-  #wrapContentKey(contentKey: Buffer, key: TeePublicKey): WrappedContentKey {
-    const imported = this.#import(key);
-    if (imported.kind === "ec") return this.#wrapForCurve(contentKey, imported.curve, imported.point);
-    return {
-      header: `{"alg":"${key.alg}","enc":"A256GCM"}`,
-      encryptedKey: publicEncrypt({ key: imported.key, ...RSA_PADDING[key.alg] }, contentKey),
-    };
-  }
-
   #wrapForCurve(contentKey: Buffer, curve: Curve, point: Buffer): WrappedContentKey {
-    const ecdh = createECDH(curve.group);
+    const ecdh = this.#ecdh[curve.crv];
     this.#random.ephemeral(ecdh);
     const shared = ecdh.computeSecret(point);
     const kek = createHash("sha256").update(KDF_ROUND).update(shared).update(KDF_INFO).digest();
@@ -153,6 +155,13 @@ export class TeeWrapper {
     this.#keys.set(id, imported);
     return imported;
   }
+}
+
+function wrapForRsa(contentKey: Buffer, key: KeyObject, alg: TeePublicKey["alg"]): WrappedContentKey {
+  return {
+    header: `{"alg":"${alg}","enc":"A256GCM"}`,
+    encryptedKey: publicEncrypt({ key, ...RSA_PADDING[alg] }, contentKey),
+  };
 }
 
 const RSA_PADDING = {
@@ -183,13 +192,10 @@ function sealQuasi(
 }
 
 function answer(header: string, key: Buffer, iv: Buffer, ciphertext: Buffer, tag: string): string {
-  return writeJson({
-    protected: header,
-    encrypted_key: key.toString("base64url"),
-    iv: iv.toString("base64url"),
-    ciphertext: ciphertext.toString("base64url"),
-    tag,
-  });
+  // Only the header may need escapes; the rest is base64url.
+  return `{"protected":${JSON.stringify(header)},"encrypted_key":"${key.toString("base64url")}","iv":"${iv.toString(
+    "base64url",
+  )}","ciphertext":"${ciphertext.toString("base64url")}","tag":"${tag}"}`;
 }
 
 function ecHeader(curve: Curve, point: Buffer): string {
