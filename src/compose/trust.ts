@@ -1,4 +1,4 @@
-import { createPrivateKey, randomBytes } from "node:crypto";
+import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { openVerifiers } from "../attestation/drivers.ts";
 import { httpsGet } from "../attestation/endorsements/https-get.ts";
@@ -8,6 +8,7 @@ import { readSecret } from "../config/secret.ts";
 import { readPem } from "../crypto/pem.ts";
 import { KbsError } from "../errors.ts";
 import { MemorySessionStore } from "../sessions/memory-session-store.ts";
+import { createRandomPool } from "../sessions/random-pool.ts";
 import { KeyRing } from "../sessions/seal.ts";
 import type { SessionStore } from "../sessions/session-store.ts";
 import { Sessions } from "../sessions/sessions.ts";
@@ -114,10 +115,11 @@ export async function openSessions(
 ): Promise<{ readonly sessions: Sessions; readonly store: SessionStore }> {
   const { ttlSeconds, maxCompleted, maxTokenBytes } = config.sessions;
   const { now } = world;
-  const keys = new KeyRing([await cookieKey(config, world)]);
+  const random = createRandomPool();
+  const keys = new KeyRing([await cookieKey(config, world)], random);
   const store = new MemorySessionStore({ now, maxSessions: maxCompleted, maxBytes: maxTokenBytes });
   return {
-    sessions: new Sessions({ keys, store, now, random: randomBytes, lifetimeSeconds: ttlSeconds }),
+    sessions: new Sessions({ keys, store, now, random, lifetimeSeconds: ttlSeconds }),
     store,
   };
 }

@@ -3,6 +3,7 @@ import { KbsError } from "../errors.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { shortened } from "../observability/printable.ts";
+import type { Deadlines, Due } from "./deadlines.ts";
 import type { RequestContext } from "./ports.ts";
 import { isServerFault, PROBLEM_TYPE, problemBody, toKbsError } from "./problem.ts";
 
@@ -21,6 +22,7 @@ export interface ExchangeEnvironment {
   /** Milliseconds, never running backwards. */
   readonly monotonic: () => number;
   readonly deadlineMilliseconds: number;
+  readonly deadlines: Deadlines;
   /** Whether connections are to be closed after their answer. */
   readonly draining: () => boolean;
 }
@@ -29,16 +31,16 @@ export interface ExchangeEnvironment {
  * One request and its answer: deadline, the one log line, the metrics. The first answer counts; whatever comes
  * after it, say from work that outlived the deadline, is dropped.
  */
-export class Exchange implements RequestContext {
+export class Exchange implements RequestContext, Due {
   readonly requestId: string;
   readonly client: string;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  readonly dueAt: number;
   readonly decision: Decision = { event: "request" };
   readonly #environment: ExchangeEnvironment;
   readonly #controller = new AbortController();
   readonly #startedAt: number;
-  readonly #timer: NodeJS.Timeout;
   #answered = false;
 
   constructor(
@@ -54,7 +56,8 @@ export class Exchange implements RequestContext {
     this.client = client;
     this.#environment = environment;
     this.#startedAt = environment.monotonic();
-    this.#timer = setTimeout(() => this.#expire(), environment.deadlineMilliseconds);
+    this.dueAt = this.#startedAt + environment.deadlineMilliseconds;
+    environment.deadlines.add(this);
     environment.metrics.httpActive.inc();
     response.on("close", () => this.#close());
   }
@@ -91,7 +94,7 @@ export class Exchange implements RequestContext {
   #begin(): boolean {
     if (this.#answered) return false;
     this.#answered = true;
-    clearTimeout(this.#timer);
+    this.#environment.deadlines.remove(this);
     return true;
   }
 
@@ -118,7 +121,8 @@ export class Exchange implements RequestContext {
     else log.info({ ...entry, ...reasonOf(error) });
   }
 
-  #expire(): void {
+  /** The deadline has come. */
+  expire(): void {
     this.#controller.abort(new Error("the request's deadline passed"));
     this.refuse(
       new KbsError(
@@ -132,7 +136,7 @@ export class Exchange implements RequestContext {
   }
 
   #close(): void {
-    clearTimeout(this.#timer);
+    this.#environment.deadlines.remove(this);
     const { metrics, monotonic } = this.#environment;
     metrics.httpActive.dec();
     metrics.httpDuration.observe((monotonic() - this.#startedAt) / 1000);

@@ -14,6 +14,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { TrustedProxies } from "./client-prefix.ts";
 import { limitConnections } from "./connections.ts";
+import { Deadlines } from "./deadlines.ts";
 import { type DispatcherDependencies, dispatch, MAX_HEADERS } from "./dispatcher.ts";
 import { Exchange, type ExchangeEnvironment } from "./exchange.ts";
 import { ExpressDoor } from "./express-door.ts";
@@ -110,7 +111,9 @@ export class KbsServer {
     this.#parts = parts;
     this.#proxies = new TrustedProxies(options.trustedProxies);
     const deadlineMilliseconds = limits.deadlineSeconds * 1000;
-    this.#environment = { log, metrics, monotonic, deadlineMilliseconds, draining: () => this.#draining };
+    const deadlines = new Deadlines(deadlineMilliseconds, monotonic);
+    const draining = () => this.#draining;
+    this.#environment = { log, metrics, monotonic, deadlineMilliseconds, deadlines, draining };
     this.#doors = createDoors(options, parts);
     this.#server = createNodeServer(options);
     this.#listenTo(this.#server);
@@ -157,6 +160,7 @@ export class KbsServer {
       this.#server.closeIdleConnections();
     });
     clearTimeout(cutOff);
+    this.#environment.deadlines.stop();
     return finished;
   }
 

@@ -53,9 +53,10 @@ export function nonceText(nonce: SessionNonce): string | undefined {
 
 /** Whether the guest's nonce is the one of this session, byte for byte. */
 export function nonceEquals(nonce: SessionNonce, seen: string): boolean {
-  // Digests have one length, so the comparison tells nothing about where two nonces differ.
-  const expected = nonce.kind === "digest" ? nonce.digest : sha256(nonceText(nonce) ?? "");
-  return timingSafeEqual(expected, sha256(seen));
+  if (nonce.kind === "digest") return timingSafeEqual(nonce.digest, sha256(seen));
+  const expected = Buffer.from(nonceText(nonce) ?? "", "utf8");
+  const given = Buffer.from(seen, "utf8");
+  return expected.length === given.length && timingSafeEqual(expected, given);
 }
 
 /**

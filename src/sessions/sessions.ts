@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import { KbsError } from "../errors.ts";
 import type { Generation } from "../protocol/handshake.ts";
 import type { Tee } from "../protocol/tee.ts";
+import { RecentSessions } from "./recent-sessions.ts";
 import type { KeyRing } from "./seal.ts";
 import {
   decodeSession,
@@ -20,6 +21,7 @@ const MAX_COOKIE_LENGTH = 4096;
 /** How far another replica's clock may be ahead before its cookies are refused. */
 const MAX_CLOCK_SKEW_MS = 60_000;
 const ID_BYTES = 16;
+const MAX_RECENT = 4096;
 const COOKIE_TEXT = /^[A-Za-z0-9_-]+$/;
 
 export interface SessionsOptions {
@@ -45,6 +47,7 @@ export interface SessionRequest {
  */
 export class Sessions {
   readonly #options: SessionsOptions;
+  readonly #recent = new RecentSessions(MAX_RECENT);
 
   constructor(options: SessionsOptions) {
     this.#options = options;
@@ -67,6 +70,7 @@ export class Sessions {
       expiresAt: issuedAt + lifetimeSeconds * 1000,
     };
     const cookie = this.#options.keys.seal("session", "", encodeSession(session)).toString("base64url");
+    this.#recent.add(cookie, session);
     return { nonce: request.nonce ?? nonceText(session.nonce) ?? "", cookie, session };
   }
 
@@ -147,14 +151,20 @@ export class Sessions {
     if (now >= session.expiresAt || session.issuedAt > now + MAX_CLOCK_SKEW_MS) return undefined;
     const completed = await this.#options.store.load(session.id, signal);
     if (completed === undefined) return undefined;
-    const token = this.#openToken(session, completed);
-    return token === undefined ? undefined : { token, session };
+    const token = this.#recent.token(cookie, completed) ?? this.#openToken(session, completed);
+    if (token === undefined) return undefined;
+    this.#recent.keepToken(cookie, completed, token);
+    return { token, session };
   }
 
   #unseal(cookie: string): OpenSession | undefined {
+    const recent = this.#recent.session(cookie);
+    if (recent !== undefined) return recent;
     if (cookie.length > MAX_COOKIE_LENGTH || !COOKIE_TEXT.test(cookie)) return undefined;
     const record = this.#options.keys.open("session", "", Buffer.from(cookie, "base64url"));
-    return record === undefined ? undefined : decodeSession(record);
+    const session = record === undefined ? undefined : decodeSession(record);
+    if (session !== undefined) this.#recent.add(cookie, session);
+    return session;
   }
 
   #sameToken(session: OpenSession, completed: CompletedSession, bodyDigest: Uint8Array): string {

@@ -203,6 +203,25 @@ describe("sessions", () => {
     expect(Buffer.from(stored?.sealedToken ?? []).toString("latin1")).not.toContain("payload");
   });
 
+  test("A11 what was opened a moment ago expires like any other, and a dropped record takes its token along", async () => {
+    const { sessions, store, clock } = setUp();
+    const { cookie, session } = sessions.open(snp);
+    await sessions.complete(session, digest("a"), "the token", signal);
+    expect((await sessions.token(cookie, signal))?.token).toBe("the token");
+    await store.close();
+    expect(await sessions.token(cookie, signal)).toBeUndefined();
+    clock.advance(LIFETIME_SECONDS * 1000);
+    expect(codeOf(() => sessions.load(cookie))).toBe("session-unknown");
+  });
+
+  test("cookies pushed out of memory by a flood still open", () => {
+    const { sessions } = setUp();
+    const first = sessions.open(snp);
+    for (let count = 0; count < 5_000; count++) sessions.open(snp);
+    expect(sessions.load(first.cookie)).toEqual({ ...first.session, nonce: expect.anything() });
+    expect(sessions.checkNonce(sessions.load(first.cookie), first.nonce)).toBe(first.nonce);
+  });
+
   test("E1 a full table refuses a new session and keeps the ones it has", async () => {
     const { sessions, clock } = setUp(1);
     const first = sessions.open(snp);
