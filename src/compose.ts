@@ -46,7 +46,9 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
   const wrapper = new TeeWrapper();
   const broker = new Broker({
     policies: state.policies,
-    referenceValues: state.lookup,
+    get referenceValues() {
+      return state.lookup;
+    },
     wrapper,
     audit: audit.sink,
     fingerprintKey: await loadOrCreateKey(keyFile(config, "audit-fingerprint.key"), FINGERPRINT_KEY_BYTES),

@@ -26,7 +26,9 @@ export function attestationPort(config: KeywardenConfig, parts: AttestationParts
   const appraiser = new Appraiser({
     verifiers,
     policies: state.policies,
-    referenceValues: state.lookup,
+    get referenceValues() {
+      return state.lookup;
+    },
     policyId,
     verbose: verboseToken,
   });

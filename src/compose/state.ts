@@ -18,6 +18,7 @@ export interface State {
   readonly secrets: SecretStore;
   readonly policies: StoredPolicies;
   readonly referenceValues: ReferenceValues;
+  /** A new snapshot each time it is read: whoever takes it once sees one moment to the end. */
   readonly lookup: ReferenceValueLookup;
 }
 
@@ -38,8 +39,14 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
     { store: await documents("reference-values"), now, reportFault },
     startSignal,
   );
-  const lookup: ReferenceValueLookup = (ids, signal) => referenceValues.snapshot()(ids, signal);
-  return { secrets, policies, referenceValues, lookup };
+  return {
+    secrets,
+    policies,
+    referenceValues,
+    get lookup() {
+      return referenceValues.snapshot();
+    },
+  };
 }
 
 /** The engine with the operator's limits, and the dialect that texts are in unless they say otherwise. */
