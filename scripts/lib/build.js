@@ -45,7 +45,10 @@ function isCurrent() {
     join(ROOT, "tsconfig.json"),
     join(ROOT, "tsconfig.build.json"),
   ];
-  return inputs.every((file) => statSync(file).mtimeMs <= stamp.mtimeMs);
+  return inputs.every(
+    (file) =>
+      (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY) <= stamp.mtimeMs,
+  );
 }
 
 async function compile() {

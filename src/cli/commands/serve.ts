@@ -35,7 +35,7 @@ async function serve(world: World, { config: file, readyFile }: Options): Promis
   world.err(`keywarden: listening on ${url}\n`);
   // A failed reload is logged, and the old certificate goes on being served.
   process.on("SIGHUP", () => void server.reload().catch(() => undefined));
-  await stopSignal();
+  await stopSignal(world.env["npm_command"] !== undefined);
   await server.close();
 }
 
@@ -53,9 +53,22 @@ const LISTEN_FAULTS: Readonly<Record<string, string>> = {
   EACCES: "this user may not listen on this port",
 };
 
-/** Resolves at the first signal; a second one ends the process at once, as people expect of Ctrl-C. */
-function stopSignal(): Promise<void> {
+/**
+ * Resolves at the first signal; a second one ends the process at once, as people expect of Ctrl-C. Under npm it
+ * also resolves when the parent is gone: `npx` ends at SIGTERM without passing it on to its shell and to us.
+ */
+function stopSignal(underNpm: boolean): Promise<void> {
   return new Promise((resolve) => {
     for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => resolve());
+    if (!underNpm) return;
+    const parent = process.ppid;
+    const watch = setInterval(() => {
+      if (process.ppid === parent) return;
+      clearInterval(watch);
+      resolve();
+    }, PARENT_CHECK_MS);
+    watch.unref();
   });
 }
+
+const PARENT_CHECK_MS = 500;

@@ -1,0 +1,127 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, test } from "@jest/globals";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const LIMIT_MS = 60_000;
+
+let folder: string;
+let children: ChildProcess[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "keywarden-serve-"));
+  children = [];
+});
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(folder, { recursive: true });
+});
+
+interface Ready {
+  readonly url: string;
+  readonly metricsUrl: string;
+  readonly pid: number;
+}
+
+/** Runs `keywarden serve` from the sources as a process of its own. */
+function serve(port: number, env: Record<string, string> = {}, shell = false): ChildProcess {
+  const config = join(folder, "kbs.config.yaml");
+  writeFileSync(config, `server: { port: ${port}, metrics: { port: 0 } }\n`);
+  const words = [
+    "--import",
+    "tsx",
+    "src/cli/main.ts",
+    "serve",
+    "--config",
+    config,
+    "--ready-file",
+    readyFile(),
+  ];
+  const { NODE_OPTIONS: _options, npm_command: _npm, ...outer } = process.env;
+  const options = { cwd: ROOT, env: { ...outer, ...env } };
+  const child = shell
+    ? spawn("sh", ["-c", `'${process.execPath}' ${words.join(" ")}; true`], options)
+    : spawn(process.execPath, words, options);
+  children.push(child);
+  return child;
+}
+
+function readyFile(): string {
+  return join(folder, "ready.json");
+}
+
+/** Waits for what must come; the limit only ends a test that has failed. */
+async function until<T>(look: () => T | undefined): Promise<T> {
+  for (const deadline = Date.now() + LIMIT_MS; Date.now() < deadline; ) {
+    const found = look();
+    if (found !== undefined) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error("waited in vain");
+}
+
+function ready(): Promise<Ready> {
+  return until(() => (existsSync(readyFile()) ? JSON.parse(readFileSync(readyFile(), "utf8")) : undefined));
+}
+
+function exitCode(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve) => child.once("exit", resolve));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "tells where it listens, answers there, and ends with 0 at %s",
+  async (signal) => {
+    const child = serve(0);
+    const { url, metricsUrl, pid } = await ready();
+    expect(pid).toBe(child.pid);
+    expect((await fetch(`${url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${metricsUrl}/metrics`)).status).toBe(200);
+    const ended = exitCode(child);
+    child.kill(signal);
+    expect(await ended).toBe(0);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "an address that is taken is told in one sentence",
+  async () => {
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const address = other.address();
+    const child = serve(typeof address === "object" && address !== null ? address.port : 0);
+    let said = "";
+    child.stderr?.on("data", (text) => {
+      said += text;
+    });
+    expect(await exitCode(child)).toBe(1);
+    expect(said).toContain("keywarden: The server does not start: another program listens on this address");
+    expect(said).not.toMatch(/\n {4}at /);
+    other.close();
+  },
+  LIMIT_MS,
+);
+
+test(
+  "started by npm, it ends when npm is gone, for npm passes no signal on",
+  async () => {
+    const shell = serve(0, { npm_command: "exec" }, true);
+    const { pid } = await ready();
+    expect(pid).not.toBe(shell.pid);
+    shell.kill("SIGKILL");
+    await until(() => (isRunning(pid) ? undefined : true));
+  },
+  LIMIT_MS,
+);
