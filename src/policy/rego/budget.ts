@@ -28,7 +28,7 @@ export const DEFAULT_LIMITS: Limits = {
   steps: 5_000_000,
   wallClockMilliseconds: 250,
   depth: 512,
-  nativeDepth: 2_500,
+  nativeDepth: 3_000,
   cells: 1_000_000,
   stringLength: 4 * 1024 * 1024,
   stringBytes: 32 * 1024 * 1024,

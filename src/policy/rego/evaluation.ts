@@ -172,6 +172,11 @@ export class Evaluation implements BuiltinContext {
     this.prints.push(line);
   }
 
+  /** Characters that may still be printed. */
+  get outputLeft(): number {
+    return this.#outputLeft;
+  }
+
   get printsWanted(): boolean {
     return this.prints.length < this.limits.outputLines && this.#outputLeft > 0;
   }

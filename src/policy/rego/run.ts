@@ -57,10 +57,7 @@ export type Outcome =
 export function evaluateRule(policy: Policy, rulePath: string, request: EvaluationRequest): Outcome {
   const program = request.probe === undefined ? policy.program : policy.probed;
   const e = newEvaluation(policy, program, request);
-  return settle(e, () => {
-    const value = dynamicPath(program.root, parsePath(rulePath), e);
-    return value === undefined ? undefined : toJson(value);
-  });
+  return settle(e, () => dynamicPath(program.root, parsePath(rulePath), e));
 }
 
 export function newEvaluation(policy: Policy, program: Program, request: EvaluationRequest): Evaluation {
@@ -89,12 +86,12 @@ export function asValue(document: unknown): Value {
 }
 
 /** Runs, and turns whatever ends the run into an outcome. */
-export function settle(e: Evaluation, run: () => unknown): Outcome {
+export function settle(e: Evaluation, run: () => Value | undefined): Outcome {
   try {
     const value = run();
     if (value === undefined) return { kind: "undefined", stats: statsOf(e) };
     checkSize(value, e.limits);
-    return { kind: "value", value, stats: statsOf(e) };
+    return { kind: "value", value: toJson(value), stats: statsOf(e) };
   } catch (error) {
     return { kind: "error", error: asEvalError(error), stats: statsOf(e) };
   }
@@ -105,16 +102,21 @@ function statsOf(e: Evaluation): Stats {
   return { steps: budget.stepsUsed, cells: budget.cellsUsed, prints, notes, diagnostics, hostCalls };
 }
 
-function checkSize(value: unknown, limits: Limits): void {
-  if (typeof value !== "object" || value === null) {
-    if (typeof value === "string" && value.length > limits.resultBytes) throw new BudgetError("resultBytes");
-    return;
-  }
+/** Measured before it is turned into JSON: what is too large is not even converted. */
+function checkSize(value: Value, limits: Limits): void {
+  if (typeof value === "string" && value.length > limits.resultBytes) throw new BudgetError("resultBytes");
+  if (typeof value !== "object" || value === null) return;
+  if (weightOf(value) * 2 > limits.resultBytes) throw new BudgetError("resultBytes");
   try {
-    marshalJson(fromJson(value), undefined, limits.resultBytes);
+    marshalJson(value, undefined, limits.resultBytes);
   } catch (error) {
     throw error instanceof BudgetError ? new BudgetError("resultBytes") : error;
   }
+}
+
+/** Every node of a value takes at least two characters of JSON. */
+function weightOf(value: RArray | RObject | RSet): number {
+  return value instanceof RSet ? value.size : value.shape.weight;
 }
 
 /** @throws NeedHostValue, which is no failure but a request */

@@ -3,7 +3,7 @@ import type { ITerm, Variable } from "./ir.ts";
 /** The variables that are bound at some point of a body. A child sees its parent and adds to itself only. */
 export class Bound {
   readonly #parent: Bound | undefined;
-  readonly #own: Set<Variable> = new Set();
+  #own: Set<Variable> | undefined;
 
   constructor(parent?: Bound) {
     this.#parent = parent;
@@ -11,18 +11,20 @@ export class Bound {
 
   has(variable: Variable): boolean {
     for (let bound: Bound | undefined = this; bound !== undefined; bound = bound.#parent) {
-      if (bound.#own.has(variable)) return true;
+      if (bound.#own?.has(variable) === true) return true;
     }
     return false;
   }
 
   add(variable: Variable): void {
+    this.#own ??= new Set();
     this.#own.add(variable);
   }
 
   /** Makes what a child has bound part of this. */
   take(child: Bound): void {
-    for (const variable of child.#own) this.#own.add(variable);
+    if (child.#own === undefined) return;
+    for (const variable of child.#own) this.add(variable);
   }
 }
 

@@ -13,7 +13,7 @@ export class Lifter {
   /** Variables that nothing has bound and nothing in this literal binds. */
   readonly missing: Set<Variable> = new Set();
   readonly closures: Comprehension[] = [];
-  readonly #lifted: Map<ITerm, Variable> = new Map();
+  #lifted: Map<ITerm, Variable> | undefined;
 
   constructor(around: Bound) {
     this.bound = new Bound(around);
@@ -29,7 +29,7 @@ export class Lifter {
   }
 
   #visit(term: ITerm): boolean {
-    if (this.#lifted.has(term)) return false;
+    if (this.#lifted?.has(term) === true) return false;
     switch (term.t) {
       case "array":
       case "set":
@@ -65,7 +65,7 @@ export class Lifter {
 
   /** Whether the term can be evaluated once what is lifted so far has run. */
   isReady(term: ITerm): boolean {
-    if (this.#lifted.has(term)) return true;
+    if (this.#lifted?.has(term) === true) return true;
     switch (term.t) {
       case "const":
         return true;
@@ -117,6 +117,7 @@ export class Lifter {
 
   #helper(term: ITerm, loc: Location): Variable {
     const variable = new Variable("", loc, true);
+    this.#lifted ??= new Map();
     this.#lifted.set(term, variable);
     this.bound.add(variable);
     return variable;
@@ -155,7 +156,7 @@ export class Lifter {
 
   /** The term with helpers in place of what was lifted. Notes what is missing, and the closures to plan. */
   rewrite(term: ITerm): ITerm {
-    const helper = this.#lifted.get(term);
+    const helper = this.#lifted?.get(term);
     if (helper !== undefined) return { t: "var", variable: helper, loc: term.loc };
     switch (term.t) {
       case "const":

@@ -26,6 +26,9 @@ export function checkTypes(tree: TreeNode, clauses: readonly IClause[], problems
   for (const clause of clauses) checker.clause(clause);
 }
 
+/** Rules that depend on rules that depend on rules: further than this no type is followed. */
+const MAX_CHAIN = 32;
+
 class TypeChecker {
   readonly #tree: TreeNode;
   readonly #problems: Problems;
@@ -33,6 +36,7 @@ class TypeChecker {
   readonly #variables: Map<Variable, Type> = new Map();
   readonly #checked: Set<IClause> = new Set();
   readonly #rules: Map<TreeNode, Type> = new Map();
+  #depth = 0;
   /** Inside a `with` that replaces functions the signatures mean nothing. */
   #mocked = 0;
 
@@ -41,7 +45,9 @@ class TypeChecker {
     this.#problems = problems;
     for (const clause of clauses) {
       const name = dataPath(clause.path);
-      this.#byRule.set(name, [...(this.#byRule.get(name) ?? []), clause]);
+      const own = this.#byRule.get(name);
+      if (own === undefined) this.#byRule.set(name, [clause]);
+      else own.push(clause);
     }
   }
 
@@ -253,8 +259,11 @@ class TypeChecker {
   #rule(node: TreeNode): Type {
     const known = this.#rules.get(node);
     if (known !== undefined) return known;
+    if (this.#depth >= MAX_CHAIN) return ANY;
     this.#rules.set(node, ANY);
+    this.#depth += 1;
     const type = this.#ruleType(node);
+    this.#depth -= 1;
     this.#rules.set(node, type);
     return type;
   }

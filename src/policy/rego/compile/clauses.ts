@@ -4,6 +4,7 @@ import { type BranchPlan, type IBranch, type IClause, type ITerm, Variable } fro
 import type { LiteralPlan, Op, Pattern } from "../analysis/plan.ts";
 import { equal } from "../compare.ts";
 import type { Value } from "../value.ts";
+import { clauseCost } from "./cost.ts";
 import type { CompiledBranch, CompiledClause, DocNode } from "./docs.ts";
 import { ProbedCompiler } from "./probed.ts";
 import { StepCompiler } from "./steps.ts";
@@ -25,7 +26,7 @@ export function compileClause(clause: IClause, target: CompileTarget): CompiledC
     get frameSize() {
       return compiler.frameSize;
     },
-    weight: compiler.weight,
+    weight: clauseCost(clause),
     accept: (args, f, e) => patterns.every((match, at) => match(args[at] as Value, f, e)), // as many arguments as parameters: checked when the call was resolved
     branches,
     kind: clause.kind,

@@ -35,6 +35,9 @@ export interface CompiledClause {
 
 export type DocKind = "package" | "complete" | "set" | "object" | "function";
 
+/** Native calls between a reference to a rule and the first literal of its body. */
+const ENTRY_WEIGHT = 4;
+
 export class DocNode {
   readonly id: number;
   readonly path: readonly Value[];
@@ -45,6 +48,7 @@ export class DocNode {
   clauses: readonly CompiledClause[] = [];
   fallback: CompiledClause | undefined;
   #sameConstant = false;
+  #weight = ENTRY_WEIGHT;
 
   constructor(id: number, path: readonly Value[], name: string, kind: DocKind) {
     this.id = id;
@@ -60,6 +64,7 @@ export class DocNode {
   link(clauses: readonly CompiledClause[], fallback: CompiledClause | undefined): void {
     this.clauses = clauses;
     this.fallback = fallback;
+    for (const clause of clauses) this.#weight = Math.max(this.#weight, ENTRY_WEIGHT + clause.weight);
     const constants = clauses.flatMap((clause) => clause.branches.map((branch) => branch.constant));
     const [first] = constants;
     this.#sameConstant = first !== undefined && constants.every((c) => c !== undefined && equal(c, first));
@@ -77,7 +82,7 @@ export class DocNode {
   #compute(e: Evaluation): Value | undefined {
     const { documents } = e.results;
     documents[this.id] = IN_PROGRESS;
-    const weight = this.#weight();
+    const weight = this.#weight;
     const outer = e.enter(this, weight);
     const { sink } = e;
     e.probe?.enterRule(this);
@@ -87,12 +92,6 @@ export class DocNode {
     e.leave(outer, weight);
     documents[this.id] = value === undefined ? UNDEFINED : value;
     return value;
-  }
-
-  #weight(): number {
-    let weight = 4;
-    for (const clause of this.clauses) if (clause.weight + 4 > weight) weight = clause.weight + 4;
-    return weight;
   }
 
   #evaluate(e: Evaluation): Value | undefined {
@@ -222,7 +221,7 @@ export class DocNode {
     const id = this.#callId(args);
     const known = id === undefined ? undefined : e.results.calls.get(id);
     if (known !== undefined) return known === UNDEFINED ? undefined : (known as Value); // the map holds nothing else
-    const weight = this.#weight();
+    const weight = this.#weight;
     const outer = e.enter(this, weight);
     const { sink } = e;
     e.probe?.enterRule(this);

@@ -4,6 +4,7 @@ import { calleeId } from "../analysis/ir.ts";
 import type { LiteralPlan, Op, Pattern } from "../analysis/plan.ts";
 import { RArray, RObject } from "../collections.ts";
 import { equal } from "../compare.ts";
+import { BudgetError } from "../errors.ts";
 import type { Evaluation, Frame } from "../evaluation.ts";
 import { textForm } from "../text.ts";
 import { isSet, type Value } from "../value.ts";
@@ -24,9 +25,6 @@ export type Step = { readonly test: Test } | { readonly search: (next: Next) => 
 const FOUND: Next = () => true;
 
 export class StepCompiler extends ValueCompiler {
-  /** Searching steps on the longest way through the clause: each nests native calls. */
-  weight = 0;
-
   /** The body as one function that hands every solution to `next`. */
   body(plans: readonly LiteralPlan[], next: Next): Next {
     const steps = plans.flatMap((plan) => this.literal(plan));
@@ -47,14 +45,13 @@ export class StepCompiler extends ValueCompiler {
     let next = last;
     let tests: Test[] = [];
     for (const step of steps.toReversed()) {
-      if ("test" in step) tests.unshift(step.test);
+      if ("test" in step) tests.push(step.test);
       else {
-        next = step.search(guarded(tests, next));
+        next = step.search(guarded(tests.reverse(), next));
         tests = [];
-        this.weight += 3;
       }
     }
-    return guarded(tests, next);
+    return guarded(tests.reverse(), next);
   }
 
   #op(op: Op): Step {
@@ -272,7 +269,7 @@ export class StepCompiler extends ValueCompiler {
     return {
       test: (f, e) => {
         if (!e.printsWanted) return true;
-        const columns = parts.map((part) => printed(part(f, e)));
+        const columns = parts.map((part) => printed(part(f, e), e));
         printLines(columns, place, e);
         return true;
       },
@@ -382,9 +379,22 @@ function newSink(term: Comprehension, e: Evaluation): ArraySink | SetSink | Obje
   return term.kind === "set" ? new SetSink(e) : new ObjectSink(e, term.loc);
 }
 
-function printed(values: Value | undefined): readonly string[] {
+function printed(values: Value | undefined, e: Evaluation): readonly string[] {
   const members = isSet(values) ? values.members() : [];
-  return members.length === 0 ? ["<undefined>"] : members.map((member) => textForm(member));
+  return members.length === 0 ? ["<undefined>"] : members.map((member) => printedForm(member, e));
+}
+
+/** Text that would not fit into the output any more is not worth making. */
+function printedForm(value: Value, e: Evaluation): string {
+  try {
+    const text = textForm(value, e.outputLeft);
+    e.charge(1 + (text.length >> 5));
+    return text;
+  } catch (error) {
+    if (!(error instanceof BudgetError) || error.limit !== "stringLength") throw error;
+    e.charge(1 + (e.outputLeft >> 5));
+    return "<too long>";
+  }
 }
 
 /** One line for each combination of what the arguments had to offer. */

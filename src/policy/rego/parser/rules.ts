@@ -2,6 +2,7 @@ import type { Body, ElseClause, Head, Import, Rule, Term, VarTerm } from "../ast
 import type { Location, RegoParseError } from "../errors.ts";
 import { BodyParser } from "./bodies.ts";
 import type { FutureKeyword } from "./cursor.ts";
+import { MAX_STEPS } from "./terms.ts";
 
 const IMPORT_ROOTS: ReadonlySet<string> = new Set(["data", "future", "input", "rego"]);
 const V1_KEYWORDS: readonly FutureKeyword[] = ["if", "contains", "in", "every"];
@@ -27,6 +28,7 @@ export class RuleParser extends BodyParser {
     for (;;) {
       const token = this.token;
       if (token.kind !== "op" || token.spaced || (token.text !== "." && token.text !== "[")) return steps;
+      if (steps.length >= MAX_STEPS) throw this.fault(token, "path has too many steps");
       this.next();
       const name = this.token;
       if (token.text === "[" && name.kind !== "string" && name.kind !== "rawString") {
@@ -196,6 +198,7 @@ export class RuleParser extends BodyParser {
     for (;;) {
       const token = this.token;
       if (token.kind !== "op" || token.spaced) return steps;
+      if (steps.length >= MAX_STEPS) throw this.fault(token, "rule head has too many steps");
       if (token.text === ".") {
         this.next();
         const name = this.token;

@@ -25,6 +25,8 @@ const OPERATORS: ReadonlyMap<string, Operator> = new Map([
   ["/", { precedence: 6, builtin: "div" }],
   ["%", { precedence: 6, builtin: "rem" }],
 ]);
+/** Steps of one reference, package path or head. */
+export const MAX_STEPS = 256;
 const IN = 1;
 const RELATION = 2;
 
@@ -208,6 +210,7 @@ export abstract class TermParser extends Cursor {
         if (head.kind === "scalar" || head.kind === "template") {
           throw this.fault(start, `illegal ref (head cannot be ${scalarName(head)})`);
         }
+        if (path.length >= MAX_STEPS) throw this.fault(token, "reference has too many steps");
         path.push(token.text === "." ? this.#dotStep() : this.#bracketStep());
       } else if (token.text === "(") {
         head = this.#application(flush());
