@@ -1,13 +1,13 @@
 // The built program under plain Node, driven from outside as a person would drive it: no loader, no test runner.
+// What runs is the package as npm would publish it, unpacked aside, so that a file it forgets is missed here.
 import { execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { ROOT } from "./checkout.js";
 
 const execute = promisify(execFile);
-const PROGRAM = join(ROOT, "dist", "cli", "main.js");
 const SECRET = "a very secret passphrase\n";
 
 const CONFIG = `mode: development
@@ -41,17 +41,20 @@ export async function smoke(node, tally) {
   const { stdout } = await execute(node, ["--version"], { env: plainEnvironment() });
   const on = (name) => `${name}, Node ${stdout.trim()}`;
   const folder = mkdtempSync(join(tmpdir(), "keywarden-smoke-"));
-  const keywarden = (...words) => runProgram(node, folder, words);
+  const packed = join(folder, "package");
+  const program = join(packed, "bin", "keywarden.js");
+  const keywarden = (...words) => runProgram(node, program, folder, words);
   let server;
   try {
+    await tally.step(on("the package can be made"), () => unpackInto(folder, packed));
     await tally.step(on("the program tells its version"), async () => {
       const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
       expectEqual((await keywarden("--version")).stdout.toString().trim(), version);
     });
     await tally.step(on("the library exports its verifiers"), () =>
-      execute(node, ["--input-type=module", "--eval", LIBRARY], { cwd: ROOT, env: plainEnvironment() }),
+      execute(node, ["--input-type=module", "--eval", LIBRARY], { cwd: packed, env: plainEnvironment() }),
     );
-    server = await tally.step(on("the server starts"), () => startServer(node, folder, keywarden));
+    server = await tally.step(on("the server starts"), () => startServer(node, program, folder, keywarden));
     if (server === undefined) return;
     const { url } = server;
     await tally.step(on("/healthz and /readyz say yes"), async () => {
@@ -102,8 +105,17 @@ function asAdmin(url) {
   return ["--url", url, "--admin-token-file", "admin.token"];
 }
 
-function runProgram(node, folder, words) {
-  return execute(node, [PROGRAM, ...words], {
+/** Dependencies are borrowed from the checkout; the package's own files are not. */
+async function unpackInto(folder, packed) {
+  const npm = process.platform === "win32" ? "npm.cmd" : "npm";
+  const words = ["pack", "--json", "--loglevel=error", "--pack-destination", folder];
+  const { stdout } = await execute(npm, words, { cwd: ROOT, env: plainEnvironment() });
+  await execute("tar", ["-xzf", join(folder, JSON.parse(stdout)[0].filename), "-C", folder]);
+  symlinkSync(join(ROOT, "node_modules"), join(packed, "node_modules"));
+}
+
+function runProgram(node, program, folder, words) {
+  return execute(node, [program, ...words], {
     cwd: folder,
     env: plainEnvironment(),
     encoding: "buffer",
@@ -117,7 +129,7 @@ function plainEnvironment() {
   return Object.fromEntries(Object.entries(rest).filter(([name]) => !name.startsWith("KEYWARDEN_")));
 }
 
-async function startServer(node, folder, keywarden) {
+async function startServer(node, program, folder, keywarden) {
   writeFileSync(join(folder, "kbs.config.yaml"), CONFIG);
   writeFileSync(join(folder, "policy.rego"), POLICY);
   writeFileSync(join(folder, "secret"), SECRET);
@@ -127,7 +139,7 @@ async function startServer(node, folder, keywarden) {
   const log = join(folder, "server.log");
   const ready = join(folder, "ready.json");
   const output = openSync(log, "a");
-  const child = spawn(node, [PROGRAM, "serve", "--ready-file", ready], {
+  const child = spawn(node, [program, "serve", "--ready-file", ready], {
     cwd: folder,
     env: plainEnvironment(),
     stdio: ["ignore", output, output],

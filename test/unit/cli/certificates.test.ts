@@ -1,12 +1,16 @@
 import { X509Certificate } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "@jest/globals";
 import { sampleAttester } from "../../../src/cli/guest/attester.ts";
 import { getResource } from "../../../src/cli/guest/client.ts";
 import { generateTeeKey } from "../../../src/cli/guest/tee-key.ts";
 import { createHttpClient } from "../../../src/cli/http-client.ts";
 import { makeServerCertificate, type ServerCertificate } from "../../../src/cli/quickstart/certificates.ts";
+import { commandLine } from "../../support/command-line.ts";
 
 let mine: ServerCertificate;
 let foreign: ServerCertificate;
@@ -84,4 +88,34 @@ test("A16: no environment variable switches the check off", async () => {
   } finally {
     delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
   }
+});
+
+test("C10: neither an administrator's secret nor the token goes to a server under another root", async () => {
+  const before = requests;
+  const folder = mkdtempSync(join(tmpdir(), "keywarden-pin-"));
+  const [ca, token] = ["ca.pem", "admin.token"].map((name) => join(folder, name));
+  if (ca === undefined || token === undefined) throw new Error("two names");
+  writeFileSync(ca, foreign.authority);
+  writeFileSync(token, "aGVhZGVy.cGF5bG9hZA.c2lnbmF0dXJl");
+  const server = ["--url", `https://127.0.0.1:${port}`, "--ca", ca, "--admin-token-file", token];
+  const { code, err } = await commandLine(["resource", "set", "default/key/1", "-", ...server], "secret");
+  expect([code, requests]).toEqual([1, before]);
+  expect(err).toContain("is not the broker that was pinned");
+  writeFileSync(ca, mine.authority);
+  expect((await commandLine(["resource", "set", "default/key/1", "-", ...server], "secret")).err).toContain(
+    "nothing here",
+  );
+  expect(requests).toBe(before + 1);
+  rmSync(folder, { recursive: true });
+});
+
+test("C12: with a pin there is no way around it: plain http is refused before anything is sent", async () => {
+  const { code, err } = await commandLine([
+    "guest",
+    "get",
+    "default/key/1",
+    ...["--tee", "sample", "--ca", "/any.pem", "--url", `http://127.0.0.1:${port}`],
+  ]);
+  expect(code).toBe(2);
+  expect(err).toContain("plain http");
 });
