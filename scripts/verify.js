@@ -49,9 +49,16 @@ function readSummary(file) {
     }
     tests.names.push(...failed.map(({ fullName }) => `${name.slice(ROOT.length + 1)}: ${fullName}`));
     const skipped = assertionResults.filter((result) => ["pending", "todo"].includes(result.status));
-    tests.skipped.push(...skipped.map(({ fullName }) => fullName));
+    tests.skipped.push(...skipped.map(({ ancestorTitles, fullName }) => ancestorTitles[0] ?? fullName));
   }
   if (tests.passed === 0 && tests.failed === 0) tests.failed = 1;
+}
+
+/** How often each name occurs. */
+function countNames(names) {
+  const counts = new Map();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
 }
 
 await tally.step("npm dependencies are there", () => whileLocked(async () => ensureDependencies()));
@@ -75,7 +82,7 @@ console.log(`tests   ${tests.passed} passed, ${tests.failed} failed, ${tests.ski
 console.log(`steps   ${stepsPassed} passed, ${stepsFailed.length} failed`);
 if (process.env.KEYWARDEN_NODE24 === undefined)
   console.log("skipped the smoke under Node 24: KEYWARDEN_NODE24 names no such program");
-for (const name of new Set(tests.skipped)) console.log(`skipped ${name}`);
+for (const [name, count] of countNames(tests.skipped)) console.log(`skipped ${count}: ${name}`);
 for (const name of [...stepsFailed, ...tests.names]) console.log(`FAILED  ${name}`);
 console.log(`${tests.passed + stepsPassed} passed, ${failed} failed`);
 process.exitCode = failed === 0 ? 0 : 1;
