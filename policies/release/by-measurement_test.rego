@@ -1,0 +1,34 @@
+package policy_test
+
+import data.policy
+import rego.v1
+
+provisioned := {"release/team-a/measurements": ["m1"], "release/team-b/measurements": ["m2"]}
+
+lookup(id) := object.get(provisioned, id, null)
+
+guest(status, evidence) := {"submods": {"cpu0": {
+	"ear.status": status,
+	"ear.veraison.annotated-evidence": evidence,
+}}}
+
+allowed(repository, token) if {
+	policy.allow with input as token
+		with data.plugin as "resource"
+		with data["resource-path"] as [repository, "luks", "disk1"]
+		with query_reference_value as lookup
+}
+
+test_its_own_repository if allowed("team-a", guest("affirming", {"snp": {"measurement": "m1"}}))
+
+test_another_repository if not allowed("team-b", guest("affirming", {"snp": {"measurement": "m1"}}))
+
+test_a_repository_without_list if not allowed("team-c", guest("affirming", {"snp": {"measurement": "m1"}}))
+
+test_a_guest_that_is_not_affirming if not allowed("team-a", guest("warning", {"snp": {"measurement": "m1"}}))
+
+test_tdx if allowed("team-a", guest("affirming", {"tdx": {"quote": {"body": {"mr_td": "m1"}}}}))
+
+test_evidence_without_measurement if not allowed("team-a", guest("affirming", {"snp": {}}))
+
+test_sample_evidence if not allowed("team-a", guest("affirming", {"sample": {"measurement": "m1"}}))
