@@ -15,6 +15,12 @@ const KEY_BYTES = 32;
 const KEY_ID_BYTES = 4;
 const NONCE_BYTES = 24;
 const TAG_BYTES = 16;
+/** The part of the nonce that the message key is derived from; the rest is the nonce of AES-GCM. */
+const PREFIX_BYTES = 12;
+/** Messages sealed under one message key: far below the 2^32 that random AES-GCM nonces allow. */
+const MESSAGES_PER_KEY = 1 << 16;
+/** Message keys remembered for opening. */
+const MAX_MESSAGE_KEYS = 64;
 /** Bytes that sealing adds. */
 export const SEAL_OVERHEAD_BYTES = KEY_ID_BYTES + NONCE_BYTES + TAG_BYTES;
 
@@ -32,6 +38,8 @@ export class KeyRing {
   readonly #current: SealKey;
   readonly #all: readonly SealKey[];
   readonly #random: (bytes: number) => Uint8Array;
+  readonly #messageKeys = new Map<string, Buffer>();
+  #sealing: { readonly prefix: Uint8Array; readonly key: Buffer; left: number } | undefined;
 
   /**
    * @param keys - 32 bytes each; the first seals, all of them open. A new key is put in front and the old one
@@ -51,13 +59,13 @@ export class KeyRing {
 
   /** @param context - authenticated, not stored: opening needs the same text */
   seal(purpose: SealPurpose, context: string, plaintext: Uint8Array): Buffer {
-    const { id, key, subkey } = this.#current;
-    const nonce = this.#random(NONCE_BYTES);
-    const cipher = createCipheriv("aes-256-gcm", messageKey(key, subkey, nonce), nonce.subarray(12));
+    const { prefix, key } = this.#sealingKey();
+    const nonce = this.#random(NONCE_BYTES - PREFIX_BYTES);
+    const cipher = createCipheriv("aes-256-gcm", key, nonce);
     cipher.setAAD(associatedData(purpose, context));
     const ciphertext = cipher.update(plaintext);
     cipher.final();
-    return Buffer.concat([id, nonce, ciphertext, cipher.getAuthTag()]);
+    return Buffer.concat([this.#current.id, prefix, nonce, ciphertext, cipher.getAuthTag()]);
   }
 
   /** @returns `undefined` for anything this ring did not seal for this purpose and context */
@@ -66,8 +74,9 @@ export class KeyRing {
     const found = this.#all.find((key) => key.id.compare(sealed, 0, KEY_ID_BYTES) === 0);
     if (found === undefined) return undefined;
     const nonce = sealed.subarray(KEY_ID_BYTES, KEY_ID_BYTES + NONCE_BYTES);
-    const key = messageKey(found.key, found.subkey, nonce);
-    const decipher = createDecipheriv("aes-256-gcm", key, nonce.subarray(12), { authTagLength: TAG_BYTES });
+    const key = this.#messageKey(found, nonce.subarray(0, PREFIX_BYTES));
+    const iv = nonce.subarray(PREFIX_BYTES);
+    const decipher = createDecipheriv("aes-256-gcm", key, iv, { authTagLength: TAG_BYTES });
     decipher.setAAD(associatedData(purpose, context));
     decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
     const plaintext = decipher.update(sealed.subarray(KEY_ID_BYTES + NONCE_BYTES, sealed.length - TAG_BYTES));
@@ -77,6 +86,28 @@ export class KeyRing {
       return undefined; // the tag did not hold: not ours, or changed on the way
     }
     return plaintext;
+  }
+
+  /** Deriving a key costs as much as using it, so one serves many messages before the next is drawn. */
+  #sealingKey(): { readonly prefix: Uint8Array; readonly key: Buffer } {
+    if (this.#sealing === undefined || this.#sealing.left === 0) {
+      const prefix = this.#random(PREFIX_BYTES);
+      this.#sealing = { prefix, key: this.#messageKey(this.#current, prefix), left: MESSAGES_PER_KEY };
+    }
+    this.#sealing.left--;
+    return this.#sealing;
+  }
+
+  #messageKey(key: SealKey, prefix: Uint8Array): Buffer {
+    const name = key.id.toString("latin1") + Buffer.from(prefix).toString("latin1");
+    const known = this.#messageKeys.get(name);
+    if (known !== undefined) return known;
+    const derived = messageKey(key.key, key.subkey, prefix);
+    const oldest = this.#messageKeys.keys().next();
+    if (this.#messageKeys.size >= MAX_MESSAGE_KEYS && oldest.done !== true)
+      this.#messageKeys.delete(oldest.value);
+    this.#messageKeys.set(name, derived);
+    return derived;
   }
 }
 
@@ -93,13 +124,13 @@ function prepare(key: Uint8Array): SealKey {
 }
 
 /** Key of one message: two CMAC outputs over one block each (XAES-256-GCM, "key derivation"). */
-function messageKey(key: Uint8Array, subkey: Buffer, nonce: Uint8Array): Buffer {
+function messageKey(key: Uint8Array, subkey: Buffer, prefix: Uint8Array): Buffer {
   const blocks = Buffer.alloc(2 * 16);
   for (let counter = 0; counter < 2; counter++) {
     const start = counter * 16;
     blocks[start + 1] = counter + 1;
     blocks[start + 2] = 0x58; // "X"
-    blocks.set(nonce.subarray(0, 12), start + 4);
+    blocks.set(prefix, start + 4);
     for (let at = 0; at < 16; at++) blocks[start + at] = byte(blocks, start + at) ^ byte(subkey, at);
   }
   return encryptBlocks(key, blocks);

@@ -17,7 +17,7 @@ describe("deadlines", () => {
     now = 0;
     expired.length = 0;
   });
-  afterEach(() => jest.useRealTimers());
+  afterEach(() => void jest.useRealTimers());
 
   test("expire in the order in which they began, none too early", () => {
     const deadlines = new Deadlines(1_000, () => now);

@@ -14,7 +14,9 @@ describe("logger", () => {
     const { lines, log } = setUp();
     log.info({ event: "release", outcome: "released" }, "released");
     expect(lines).toHaveLength(1);
-    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ level: "info", event: "release", msg: "released" });
+    const line = JSON.parse(lines[0] ?? "");
+    expect(line).toMatchObject({ level: "info", event: "release", msg: "released" });
+    expect(new Date(line.time).toISOString()).toBe(line.time);
   });
 
   test("A7 redacts secrets that somebody passes all the same", () => {
@@ -32,6 +34,17 @@ describe("logger", () => {
       log.info({ [name]: "VALUE", inner: { [name]: "VALUE" } });
     expect(lines).toHaveLength(8);
     expect(lines.join("")).not.toContain("VALUE");
+  });
+
+  test("A7 looks into nested members, and prints nothing that lies too deep to look at", () => {
+    const { lines, log } = setUp();
+    log.info({
+      a: [{ b: { token: "VALUE" } }],
+      deep: { a: { b: { c: { d: { e: { token: "VALUE" } } } } } },
+      n: null,
+    });
+    expect(lines[0]).not.toContain("VALUE");
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ a: [{ b: { token: "[redacted]" } }], n: null });
   });
 
   test("E14 a value cannot begin a line, move the cursor or turn the text around", () => {

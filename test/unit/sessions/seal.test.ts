@@ -6,12 +6,16 @@ const text = (bytes: Buffer | undefined) => bytes?.toString("utf8");
 
 describe("sealing", () => {
   test("derives the message key as the XAES-256-GCM vectors say", () => {
-    const nonce = Buffer.from("ABCDEFGHIJKLMNOPQRSTUVWX");
-    const ring = new KeyRing([Buffer.alloc(32, 0x01)], () => nonce);
+    const halves = [Buffer.from("ABCDEFGHIJKL"), Buffer.from("MNOPQRSTUVWX")];
+    const drawing = () => {
+      const left = [...halves];
+      return () => left.shift() ?? Buffer.alloc(0);
+    };
+    const ring = new KeyRing([Buffer.alloc(32, 0x01)], drawing());
     const sealed = ring.seal("session", "", Buffer.from("XAES-256-GCM"));
     // CTR ciphertext does not depend on the associated data: it is the vector's, only the tag differs.
     expect(sealed.subarray(28, 28 + 12).toString("hex")).toBe("ce546ef63c9cc60765923609");
-    const other = new KeyRing([Buffer.alloc(32, 0x03)], () => nonce);
+    const other = new KeyRing([Buffer.alloc(32, 0x03)], drawing());
     expect(other.seal("session", "", Buffer.from("XAES-256-GCM")).subarray(28, 40).toString("hex")).toBe(
       "986ec1832593df5443a17943",
     );
@@ -23,6 +27,32 @@ describe("sealing", () => {
     expect(text(ring.open("token", "session a", sealed))).toBe("value");
     expect(ring.open("session", "session a", sealed)).toBeUndefined();
     expect(ring.open("token", "session b", sealed)).toBeUndefined();
+  });
+
+  test("draws a new message key in good time, and every nonce is fresh", () => {
+    const ring = new KeyRing([randomBytes(32)]);
+    const prefixes = new Set<string>();
+    const nonces = new Set<string>();
+    const count = (1 << 16) + 10;
+    for (let index = 0; index < count; index++) {
+      const sealed = ring.seal("session", "", Buffer.alloc(0));
+      prefixes.add(sealed.toString("latin1", 4, 16));
+      nonces.add(sealed.toString("latin1", 4, 28));
+    }
+    expect(prefixes.size).toBe(2);
+    expect(nonces.size).toBe(count);
+  });
+
+  test("opens messages of more keys than it remembers", () => {
+    const key = randomBytes(32);
+    const sealed = Array.from({ length: 100 }, (_, index) =>
+      new KeyRing([key]).seal("session", "", Buffer.from(String(index))),
+    );
+    const ring = new KeyRing([key]);
+    expect(sealed.map((each) => text(ring.open("session", "", each)))).toEqual(
+      sealed.map((_, index) => String(index)),
+    );
+    expect(text(ring.open("session", "", sealed[0] ?? Buffer.alloc(0)))).toBe("0");
   });
 
   test("refuses every single changed bit and every cut", () => {
