@@ -91,12 +91,18 @@ export class TokenVerifier {
   }
 
   /**
-   * Remembers a token that this process has just issued, so that the guest's next request need not verify it.
+   * Remembers a token that this process has just issued, so that the guest's next request need not verify it. One
+   * that would not count here (a device attested alone has no TEE key) is a good token all the same: others may
+   * take it.
    *
    * @param issuer - the own issuer, one of `issuers`
    */
   rememberIssued(token: string, claims: JsonObject, issuer: TrustedIssuer): void {
-    this.#remember(digestOf(token), this.#accept(claims, issuer, undefined, token.length));
+    try {
+      this.#remember(digestOf(token), this.#accept(claims, issuer, undefined, token.length));
+    } catch (error) {
+      if (!(error instanceof KbsError)) throw error;
+    }
   }
 
   #remember(digest: string, entry: Remembered): void {

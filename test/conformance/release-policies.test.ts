@@ -1,7 +1,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { JsonObject, JsonValue } from "../../src/json/value.ts";
 import type { CompiledPolicy } from "../../src/policy/policy-engine.ts";
-import { evaluate, shippedPolicy } from "../support/shipped-policies.ts";
+import { compileText, evaluate, shippedPolicy } from "../support/shipped-policies.ts";
 
 const RESOURCE = { plugin: "resource", "resource-path": ["team-a", "luks", "disk1"], query: {} };
 
@@ -111,6 +111,14 @@ describe("AS-065 affirming", () => {
     };
     expect(await allows(affirming, ear("affirming", { snp: {} }, sampleDevice))).toBe(false);
   });
+});
+
+test("B22 a policy can demand a device: a guest that left it out gets nothing", async () => {
+  const demanding = compileText(
+    'package policy\n\nallow if {\n\tinput.submods.cpu0["ear.status"] == "affirming"\n\tinput.submods.gpu0["ear.status"] == "affirming"\n}\n',
+  );
+  expect(await allows(demanding, ear("affirming", {}, gpu("affirming")))).toBe(true);
+  expect(await allows(demanding, ear("affirming"))).toBe(false);
 });
 
 describe("B27 per repository", () => {

@@ -175,7 +175,7 @@ describe("P47 P48 D10 answers of the policy that are not true", () => {
   });
 });
 
-test("P47 AS-062 the policy sees plugin, path segments, query and the whole token", async () => {
+test("P47 P68 AS-062 the policy sees plugin, path segments, query and the whole token", async () => {
   const compiled = compileText(`package policy
 
 allow if {

@@ -188,6 +188,24 @@ describe("P42 C3 AS-054 chains that are refused", () => {
   });
 });
 
+test("B30 a chain with any byte changed is refused, never a crash", async () => {
+  const chain = [leaf, intermediate].map(({ certificate }) => certificate.der);
+  const jwk = { ...p256PublicJwk(leaf.certificate.publicKey), alg: "ES256" };
+  for (const [which, original] of chain.entries()) {
+    for (let at = 0; at < original.length; at++) {
+      const changed = Buffer.from(original);
+      changed.writeUInt8(changed.readUInt8(at) ^ 0x01, at);
+      const x5c = chain.map((der, index) => (index === which ? changed : der).toString("base64"));
+      const text = compact(
+        { alg: "ES256", jwk: { ...jwk, x5c } },
+        tokenClaims(),
+        signAs("ES256", leaf.privateKey),
+      );
+      await expect(verify(text)).rejects.toEqual(REJECTED);
+    }
+  }
+});
+
 test("a remembered token ends with its certificate", async () => {
   const brief = await issueCertificate({ name: "brief", issuer: root, to: 100 / 86_400 });
   const keys = new CertificateKeys({ anchors: [root.certificate], now: () => now });

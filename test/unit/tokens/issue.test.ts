@@ -140,6 +140,17 @@ test("AS-060 P38 own tokens are trusted without configuration, and remembered wi
   await expect(other.verify(token, AbortSignal.timeout(1000))).resolves.toMatchObject({ claims });
 });
 
+test("a device attested alone gets a token, which releases nothing here", async () => {
+  const own = ownIssuer(signer, "keywarden");
+  const gpu = cpu({}, { name: "gpu0" });
+  const { token, claims } = issuer().issue({ submodules: [gpu], protocol: undefined });
+  const verifier = new TokenVerifier({ issuers: [own], now: () => NOW });
+  verifier.rememberIssued(token, claims, own);
+  await expect(verifier.verify(token, AbortSignal.timeout(1000))).rejects.toMatchObject({
+    code: "token-rejected",
+  });
+});
+
 test("the mark of a guest of protocol 0.1", () => {
   const { claims } = issuer().issue({ submodules: [cpu()], protocol: "0.1" });
   expect(claims).toHaveProperty(["keywarden.protocol"], "0.1");
