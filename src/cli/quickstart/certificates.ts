@@ -1,4 +1,4 @@
-import { type KeyObject, webcrypto } from "node:crypto";
+import { KeyObject, webcrypto } from "node:crypto";
 import { x509 } from "../../crypto/x509.ts";
 
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
@@ -56,7 +56,7 @@ export async function makeServerCertificate(now: number): Promise<ServerCertific
   return {
     authority: `${authority.toString("pem")}\n`,
     certificate: `${certificate.toString("pem")}\n`,
-    privateKey: await privatePem(serverKeys.privateKey),
+    privateKey: privatePem(serverKeys.privateKey),
   };
 }
 
@@ -64,8 +64,6 @@ function newKeys() {
   return webcrypto.subtle.generateKey(ECDSA, true, ["sign", "verify"]);
 }
 
-async function privatePem(key: webcrypto.CryptoKey): Promise<string> {
-  const { KeyObject } = await import("node:crypto");
-  const object: KeyObject = KeyObject.from(key);
-  return object.export({ type: "pkcs8", format: "pem" }).toString();
+function privatePem(key: webcrypto.CryptoKey): string {
+  return KeyObject.from(key).export({ type: "pkcs8", format: "pem" }).toString();
 }

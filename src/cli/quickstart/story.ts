@@ -33,7 +33,7 @@ export class StoryFault extends Error {}
 export async function tellStory(dependencies: StoryDependencies): Promise<void> {
   const { print, now, atExit } = dependencies;
   print("Keywarden quickstart: from a guest's evidence to a released secret");
-  heading(print, 1, "Throw-away keys, configuration and data");
+  heading(print, 1, "Throw-away keys, configuration and data (three RSA-4096 keys take a few seconds)");
   const workshop = await prepareWorkshop(now());
   let server: ServerProcess | undefined;
   atExit(() => {
