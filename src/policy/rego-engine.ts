@@ -17,12 +17,15 @@ import type {
 } from "./policy-engine.ts";
 import {
   compilePolicy,
+  explain,
   fromJson,
   type HostFunction,
   type Limits,
   NeedHostValue,
   type Outcome,
   type Policy,
+  type EvaluationRequest as RegoRequest,
+  renderWhyNot,
   type Value,
 } from "./rego/index.ts";
 
@@ -114,18 +117,20 @@ class HostedPolicy implements CompiledPolicy {
     answers: ReferenceValues,
     signal: AbortSignal,
   ): Promise<PolicyOutcome> {
-    const nowNs = BigInt(Math.floor(this.#options.now() * 1_000)) * 1_000n;
+    const evaluation: RegoRequest = {
+      input: request.input,
+      data: request.data ?? {},
+      host: (_name, [id]) => (typeof id === "string" ? answers.get(id) : undefined),
+      nowNs: BigInt(Math.floor(this.#options.now() * 1_000)) * 1_000n,
+      randomBytes: this.#options.randomBytes ?? randomBytes,
+      cancelled: () => signal.aborted,
+    };
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       try {
-        const outcome = this.#policy.evaluate(rulePath, {
-          input: request.input,
-          data: request.data ?? {},
-          host: (_name, [id]) => (typeof id === "string" ? answers.get(id) : undefined),
-          nowNs,
-          randomBytes: this.#options.randomBytes ?? randomBytes,
-          cancelled: () => signal.aborted,
-        });
-        return toPolicyOutcome(outcome);
+        const outcome = this.#policy.evaluate(rulePath, evaluation);
+        const explanation =
+          request.explain === true ? this.#explain(rulePath, evaluation, outcome) : undefined;
+        return toPolicyOutcome(outcome, explanation);
       } catch (error) {
         if (!(error instanceof NeedHostValue)) throw error;
         await answers.fetch(error.args.filter((id) => typeof id === "string"));
@@ -135,6 +140,12 @@ class HostedPolicy implements CompiledPolicy {
       "eval_budget_error",
       `the policy computes reference value ids in more than ${MAX_ROUNDS} rounds`,
     );
+  }
+
+  /** Only where the answer is no: another run, with probes, over the same answers. */
+  #explain(rulePath: string, evaluation: RegoRequest, outcome: Outcome): string | undefined {
+    const isNo = outcome.kind === "undefined" || (outcome.kind === "value" && outcome.value === false);
+    return isNo ? renderWhyNot(explain(this.#policy, rulePath, evaluation).whyNot) : undefined;
   }
 }
 
@@ -178,11 +189,12 @@ function failure(code: string, message: string, prints: readonly string[] = []):
   return { kind: "error", code, message, budget: code === "eval_budget_error", prints };
 }
 
-function toPolicyOutcome(outcome: Outcome): PolicyOutcome {
+function toPolicyOutcome(outcome: Outcome, explanation: string | undefined): PolicyOutcome {
   const { prints } = outcome.stats;
-  if (outcome.kind === "undefined") return { kind: "undefined", prints };
+  const told = explanation === undefined ? {} : { explanation };
+  if (outcome.kind === "undefined") return { kind: "undefined", ...told, prints };
   if (outcome.kind === "error") return failure(outcome.error.code, messageOf(outcome.error), prints);
-  return { kind: "value", value: outcome.value as JsonValue, prints }; // `toJson` makes nothing else
+  return { kind: "value", value: outcome.value as JsonValue, ...told, prints }; // `toJson` makes nothing else
 }
 
 function messageOf(error: Extract<Outcome, { kind: "error" }>["error"]): string {

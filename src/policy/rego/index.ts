@@ -4,6 +4,7 @@ export type { HostFunction, HostType } from "./analysis/ir.ts";
 export type { Finding } from "./analysis/problems.ts";
 export type * from "./ast.ts";
 export { DEFAULT_LIMITS, type Limits } from "./budget.ts";
+export { Coverage, type FileCoverage, percentage, type RowRange } from "./coverage.ts";
 export {
   BudgetError,
   BuiltinError,
@@ -13,10 +14,13 @@ export {
   RegoParseError,
 } from "./errors.ts";
 export { type HostResolver, NeedHostValue } from "./evaluation.ts";
-export { fromJson, toJson } from "./json.ts";
+export { type BranchReport, type Explanation, explain, renderWhyNot, type WhyNot } from "./explain.ts";
+export { fromJson, JsonTextError, readJsonText, toJson } from "./json.ts";
 export { parseModule, parseQuery } from "./parser/index.ts";
 export { type CompileOptions, type CompileResult, compilePolicy, type ModuleText, Policy } from "./policy.ts";
 export type { Probe } from "./probe.ts";
 export { evaluateQuery, type QueryError, type QueryResult, type QuerySolution } from "./query.ts";
 export type { EvaluationRequest, HostCall, Outcome, Stats } from "./run.ts";
+export { type Trace, traceEvaluation } from "./trace.ts";
+export { runUnitTests, type TestOutcome, type TestResult } from "./unit-tests.ts";
 export type { Value } from "./value.ts";

@@ -21,7 +21,7 @@ export function compileClause(clause: IClause, target: CompileTarget): CompiledC
     ? new ProbedCompiler(target.root, target.functions, clause)
     : new StepCompiler(target.root, target.functions);
   const patterns = clause.argPatterns.map((pattern) => compiler.pattern(pattern));
-  const branches = clause.branches.map((branch, at) => compileBranch(clause, branch, at, compiler));
+  const branches = clause.branches.map((branch) => compileBranch(clause, branch, compiler));
   return {
     get frameSize() {
       return compiler.frameSize;
@@ -34,10 +34,10 @@ export function compileClause(clause: IClause, target: CompileTarget): CompiledC
   };
 }
 
-function compileBranch(clause: IClause, branch: IBranch, at: number, compiler: StepCompiler): CompiledBranch {
+function compileBranch(clause: IClause, branch: IBranch, compiler: StepCompiler): CompiledBranch {
   const { plan } = branch;
   if (plan === undefined) throw new Error("a clause was compiled before it was planned");
-  if (compiler instanceof ProbedCompiler) compiler.beginBranch(branch, at);
+  if (compiler instanceof ProbedCompiler) compiler.beginBranch(branch);
   const constant = plan.value.t === "const" && clause.kind !== "set" ? plan.value.value : undefined;
   const isPartial = clause.kind === "set" || clause.suffix.length > 0;
   const common = { constant, loc: branch.loc };

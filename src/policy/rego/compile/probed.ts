@@ -1,29 +1,30 @@
-import type { IBranch, IClause } from "../analysis/ir.ts";
-import type { LiteralPlan } from "../analysis/plan.ts";
-import { dataPath } from "../analysis/tree.ts";
+import type { IBranch, IClause, ILiteral, ITerm, Reference, Variable } from "../analysis/ir.ts";
+import { calleeName } from "../analysis/ir.ts";
+import type { LiteralPlan, Op } from "../analysis/plan.ts";
+import { dataPath, isPlainName } from "../analysis/tree.ts";
+import { ClauseVisitor } from "../analysis/visit.ts";
 import type { Evaluation, Frame } from "../evaluation.ts";
-import type { BranchSite, LiteralSite } from "../probe.ts";
+import type { BranchSite, LiteralSite, Watched } from "../probe.ts";
+import { sourceForm } from "../text.ts";
 import type { DocNode } from "./docs.ts";
 import { type Next, type Step, StepCompiler } from "./steps.ts";
+import { constants } from "./values.ts";
 
 /** Compiles bodies that tell a probe what they do. */
 export class ProbedCompiler extends StepCompiler {
   readonly #clause: IClause;
   #branch: BranchSite;
   #index = 0;
+  #level = 0;
 
   constructor(root: DocNode, functions: ReadonlyMap<string, DocNode>, clause: IClause) {
     super(root, functions);
     this.#clause = clause;
-    this.#branch = this.#site(clause.loc.row, clause.rule.loc.endRow, 0);
+    this.#branch = branchSite(clause, clause.branches[0]);
   }
 
-  #site(row: number, endRow: number, branch: number): BranchSite {
-    return { rule: dataPath(this.#clause.path), file: this.#clause.file, row, endRow, branch };
-  }
-
-  beginBranch(branch: IBranch, at: number): void {
-    this.#branch = this.#site(branch.loc.row, branch.loc.endRow, at);
+  beginBranch(branch: IBranch): void {
+    this.#branch = branchSite(this.#clause, branch);
     this.#index = 0;
   }
 
@@ -41,30 +42,49 @@ export class ProbedCompiler extends StepCompiler {
 
   protected override literal(plan: LiteralPlan): Step[] {
     const { literal } = plan;
-    const site = literal === undefined ? undefined : this.#literalSite(literal);
+    if (literal === undefined) return super.literal(plan);
+    const site = this.#literalSite(literal, plan.ops);
+    this.#level += 1;
     const steps = super.literal(plan);
-    if (site === undefined) return steps;
+    this.#level -= 1;
     return [
-      watch((f, e) => e.probe?.enterLiteral(site, f)),
+      watch((f, e) => e.probe?.enterLiteral(site, f, e)),
       ...steps,
-      watch((f, e) => e.probe?.exitLiteral(site, f)),
+      watch((_f, e) => e.probe?.exitLiteral(site)),
     ];
   }
 
-  #literalSite(literal: NonNullable<LiteralPlan["literal"]>): LiteralSite {
+  #literalSite(literal: ILiteral, ops: readonly Op[]): LiteralSite {
     const index = this.#index;
     this.#index += 1;
-    const compiler = this;
-    return {
-      literal,
-      branch: this.#branch,
-      index,
-      get variables() {
-        return compiler.variables;
-      },
-      watched: [],
-    };
+    const seen = new Looks();
+    seen.literal(literal);
+    const watched = this.#level === 0 ? this.#watched(seen, boundBefore(ops)) : [];
+    return { literal, branch: this.#branch, index, level: this.#level, watched, rules: [...seen.rules] };
   }
+
+  /** References of constant steps and the variables that are bound when the literal begins. */
+  #watched(seen: Looks, excluded: ReadonlySet<Variable>): Watched[] {
+    const watched = new Map<string, Watched>();
+    for (const variable of seen.variables) {
+      if (variable.wildcard || excluded.has(variable)) continue;
+      const slot = this.slot(variable);
+      watched.set(variable.name, { text: variable.name, value: (f) => f[slot] });
+    }
+    for (const reference of seen.references) {
+      const text = referenceText(reference);
+      const isFixed = reference.path.every((step) => step.t === "const");
+      if (text === undefined || !isFixed || watched.has(text)) continue;
+      watched.set(text, { text, value: this.value(reference) });
+    }
+    return [...watched.values()];
+  }
+}
+
+function branchSite(clause: IClause, branch: IBranch | undefined): BranchSite {
+  const { row, col } = branch?.loc ?? clause.loc;
+  const rule = dataPath(clause.path);
+  return { rule, file: clause.file, row, col, id: `${rule} ${clause.file}:${row}:${col}` };
 }
 
 /** A step that only tells; it never stands in the way. */
@@ -75,4 +95,46 @@ function watch(tell: (frame: Frame, e: Evaluation) => void): Step {
       return true;
     },
   };
+}
+
+/** Collects what a literal looks at. */
+class Looks extends ClauseVisitor {
+  readonly references: Set<Reference> = new Set();
+  readonly variables: Set<Variable> = new Set();
+  readonly rules: Set<string> = new Set();
+
+  override term(term: ITerm): void {
+    if (term.t === "var") this.variables.add(term.variable);
+    super.term(term);
+  }
+
+  override reference(term: Reference): void {
+    this.references.add(term);
+    if (term.root !== "data") return;
+    const known = term.path.findIndex((step) => step.t !== "const");
+    const keys = constants(known < 0 ? term.path : term.path.slice(0, known)) ?? [];
+    for (let length = 1; length <= keys.length; length += 1) this.rules.add(dataPath(keys.slice(0, length)));
+  }
+
+  override call(term: Parameters<ClauseVisitor["call"]>[0]): void {
+    if (term.callee.kind === "function") this.rules.add(calleeName(term.callee));
+  }
+}
+
+/** Variables that the literal itself binds: they have no value yet when it begins. */
+function boundBefore(ops: readonly Op[]): ReadonlySet<Variable> {
+  const own = new Set<Variable>();
+  for (const op of ops) if (op.op === "match" && op.into.p === "bind") own.add(op.into.variable);
+  return own;
+}
+
+function referenceText(term: Reference): string | undefined {
+  const root =
+    typeof term.root === "string" ? term.root : term.root.t === "var" ? term.root.variable.name : undefined;
+  const keys = constants(term.path);
+  if (root === undefined || root === "" || keys === undefined) return undefined;
+  return keys.reduce<string>((text, step) => {
+    const plain = typeof step === "string" && isPlainName(step);
+    return plain ? `${text}.${step}` : `${text}[${sourceForm(step)}]`;
+  }, root);
 }
