@@ -21,7 +21,7 @@ export interface AuditSink {
   record(event: JsonObject & { readonly event: string }): Promise<void>;
 }
 
-export type ReleaseOutcome = "released" | "denied" | "policy-error" | "failed";
+type ReleaseOutcome = "released" | "denied" | "policy-error" | "failed";
 
 export interface BrokerDependencies {
   readonly policies: { resourcePolicy(): ReleasePolicy | undefined };
@@ -33,8 +33,6 @@ export interface BrokerDependencies {
    * are equal, and a reader of the log cannot try out passphrases. At least 16 bytes.
    */
   readonly fingerprintKey: Uint8Array;
-  /** Hears of every decision, for metrics. */
-  readonly onDecision?: (outcome: ReleaseOutcome, plugin: string) => void;
 }
 
 export interface ReleaseRequest {
@@ -181,7 +179,6 @@ export class Broker {
     outcome: ReleaseOutcome,
     more: JsonObject,
   ): Promise<void> {
-    this.#dependencies.onDecision?.(outcome, plugin.name);
     await this.#dependencies.audit.record({
       event: "release",
       requestId,

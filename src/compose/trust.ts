@@ -1,11 +1,9 @@
-import { createPrivateKey } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { openVerifiers } from "../attestation/drivers.ts";
 import { httpsGet } from "../attestation/endorsements/https-get.ts";
 import type { Tee, Verifier } from "../attestation/verifier.ts";
 import type { KeywardenConfig } from "../config/load.ts";
 import { readSecret } from "../config/secret.ts";
-import { readPem } from "../crypto/pem.ts";
 import { KbsError } from "../errors.ts";
 import { MemorySessionStore } from "../sessions/memory-session-store.ts";
 import { createRandomPool } from "../sessions/random-pool.ts";
@@ -14,10 +12,9 @@ import type { SessionStore } from "../sessions/session-store.ts";
 import { Sessions } from "../sessions/sessions.ts";
 import { loadOrCreateKey } from "../storage/key-files.ts";
 import { TokenIssuer } from "../tokens/issue.ts";
-import { FixedKeys } from "../tokens/key-source.ts";
-import { createSigner, loadOrCreateSigner, type TokenSigner } from "../tokens/signer.ts";
+import { loadOrCreateSigner, signerFromPem, type TokenSigner } from "../tokens/signer.ts";
 import { parsePointer } from "../tokens/tee-key.ts";
-import { openTrustedIssuers } from "../tokens/trusted-issuers.ts";
+import { openTrustedIssuers, ownIssuer } from "../tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
 import { keyFile, type World } from "./world.ts";
 
@@ -36,13 +33,7 @@ export async function openTokens(config: KeywardenConfig, world: World): Promise
   const { issuer: name, developer, tokenTtlSeconds } = config.attestation;
   const { now, log, version } = world;
   const signer = await openSigner(config, world);
-  const own: TrustedIssuer = {
-    name: "self",
-    issuer: name,
-    audience: undefined,
-    algorithms: [signer.algorithm],
-    keys: new FixedKeys([signer.verificationKey]),
-  };
+  const own = ownIssuer(signer, name);
   const foreign = await openTrustedIssuers(config.tokens.trustedIssuers, {
     now,
     onFailure: (issuer, err) => log.warn({ event: "key-set-unavailable", issuer, err }),
@@ -75,20 +66,14 @@ async function openSigner(config: KeywardenConfig, world: World): Promise<TokenS
     return own.signer;
   }
   const pem = await readSecret(signer, "attestation.signer", world.env, warnBy(world));
-  const chain = signerCertificates === undefined ? "" : await readFile(signerCertificates, "utf8");
+  const chain = signerCertificates === undefined ? undefined : await readFile(signerCertificates, "utf8");
   try {
-    const certificates = readPem(chain).filter(({ label }) => label === "CERTIFICATE");
-    return createSigner(
-      createPrivateKey(pem),
-      certificates.map(({ der }) => der),
-    );
+    return signerFromPem(pem.toString("utf8"), chain);
   } catch (cause) {
     throw new KbsError(
       "internal",
       "attestation.signer: it must be a PEM P-256 key that fits its certificates.",
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }
