@@ -1,6 +1,5 @@
 import type { Comment } from "./ast.ts";
 import { type Location, RegoParseError } from "./errors.ts";
-import { wellFormed } from "./json-reader.ts";
 
 export type TokenKind =
   | "ident"
@@ -370,4 +369,9 @@ export function isDigit(c: number): boolean {
 
 function isFourHexDigits(text: string): boolean {
   return text.length === 4 && [...text].every((c) => "0123456789abcdefABCDEF".includes(c));
+}
+
+/** Replaces unpaired surrogates, which have no UTF-8 form, by U+FFFD. */
+function wellFormed(text: string): string {
+  return Buffer.from(text, "utf8").toString("utf8");
 }
