@@ -167,6 +167,8 @@ export class KbsServer {
   #listenTo(server: Server): void {
     const onRequest = (request: IncomingMessage, response: ServerResponse): void =>
       this.#serve(request, response);
+    // Nobody would catch it: failures to listen are reported by listen() beside this.
+    server.on("error", (err) => this.#parts.log.error({ event: "listener-error", err }));
     server.on("request", onRequest);
     // Node would answer these itself, without a body.
     server.on("checkExpectation", onRequest);
