@@ -56,6 +56,8 @@ class AmdSources implements AmdEndorsements {
   readonly #kds: Upstream | undefined;
   readonly #cache: FileCache | undefined;
   readonly #veks = new LRUCache<string, Buffer>({ max: MAX_VEKS });
+  /** Names of files that are on the disk already. */
+  readonly #kept = new LRUCache<string, true>({ max: MAX_VEKS });
   readonly #lists: RevocationLists | undefined;
   #files: AmdEndorsements;
   #filesReadAt: number;
@@ -115,25 +117,31 @@ class AmdSources implements AmdEndorsements {
     if (id === undefined) return undefined;
     for (const product of query.products) {
       const path = kdsVcekPath(product, id, query);
-      const der =
-        this.#veks.get(path) ??
-        (await this.#fromDisk(product, id, query, accept)) ??
-        (await this.#ask(path, accept, signal));
+      const held = this.#veks.get(path) ?? (await this.#fromDisk(product, id, query, accept));
+      const der = held ?? (await this.#ask(path, accept, signal));
       if (der === undefined) continue;
-      if (!this.#veks.has(path)) {
-        this.#veks.set(path, der);
-        await this.#cache?.put(cacheName(product, id, query), der);
-      }
-      return { der, origin: KDS };
+      this.#veks.set(path, der);
+      const name = cacheName(product, id, query);
+      return { der, origin: KDS, keep: () => this.#keep(name, der) };
     }
     return undefined;
+  }
+
+  async #keep(name: string, der: Buffer): Promise<void> {
+    if (this.#kept.has(name)) return;
+    this.#kept.set(name, true);
+    await this.#cache?.put(name, der);
   }
 
   /** A file that does not verify is of no use to anybody: it is removed, and the service asked. */
   async #fromDisk(product: Product, id: string, query: VekQuery, accept: (der: Buffer) => boolean) {
     const name = cacheName(product, id, query);
     const der = await this.#cache?.get(name);
-    if (der === undefined || accept(der)) return der;
+    if (der === undefined) return undefined;
+    if (accept(der)) {
+      this.#kept.set(name, true);
+      return der;
+    }
     await this.#cache?.delete(name);
     return undefined;
   }

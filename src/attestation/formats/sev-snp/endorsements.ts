@@ -18,6 +18,11 @@ export interface FoundVek {
   readonly der: Buffer;
   /** Where it was found, for the list of checks. */
   readonly origin: string;
+  /**
+   * Keeps the certificate across restarts. For certificates whose report turned out genuine: AMD issues one for
+   * every TCB anybody asks for, and a guest must not fill the disk with them.
+   */
+  readonly keep?: () => Promise<void>;
 }
 
 /** What AMD says about its keys: roots, certificates of signing keys, revocation lists. */
@@ -28,7 +33,7 @@ export interface AmdEndorsements {
   /**
    * Looks for the certificate of a signing key.
    *
-   * @param accept - whether a candidate verifies; only accepted ones are kept
+   * @param accept - whether a candidate verifies; others are not given back
    * @returns undefined when there is none: AMD does not know the chip or TCB, or no source is configured
    * @throws KbsError `collateral-unavailable` when a source could not be asked
    */

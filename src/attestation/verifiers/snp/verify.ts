@@ -6,7 +6,7 @@ import { JsonSyntaxError, readJson } from "../../../json/read.ts";
 import type { JsonValue } from "../../../json/value.ts";
 import { type ChainInput, type VerifiedChain, verifyChain } from "../../formats/sev-snp/chain.ts";
 import { SNP_CHECKS, type SnpCheck } from "../../formats/sev-snp/checks.ts";
-import type { AmdEndorsements, VekQuery } from "../../formats/sev-snp/endorsements.ts";
+import type { AmdEndorsements, FoundVek, VekQuery } from "../../formats/sev-snp/endorsements.ts";
 import type { Product } from "../../formats/sev-snp/product.ts";
 import {
   hasBit,
@@ -42,6 +42,11 @@ const REPORT_DATA_BYTES = 64;
 const HOST_DATA_BYTES = 32;
 /** Verified chains kept: one per chip and TCB, or per provider. An entry is a few kilobytes. */
 const MAX_CHAINS = 4096;
+
+interface FoundChain extends ChainInput {
+  /** Present when the certificate was fetched and may be kept once its report proved genuine. */
+  readonly keep?: FoundVek["keep"] | undefined;
+}
 
 interface KeptChain {
   readonly chain: VerifiedChain;
@@ -83,13 +88,14 @@ export class SnpVerifier implements Verifier {
     const evidence = parseEvidence(trail, read);
     const report = readReport(evidence.report);
     checkStructure(trail, report, this.#settings);
-    const input = await this.#findCertificates(trail, evidence, report, signal);
+    const { keep, ...input } = await this.#findCertificates(trail, evidence, report, signal);
     const chain = this.#verifyChain(trail, input);
     checkKeyKind(trail, report, chain.vek, input.label);
     checkProduct(trail, report, chain);
     checkValidity(trail, chain, this.#now(), this.#settings);
     await this.#checkRevocation(trail, chain, signal);
     checkSignature(trail, report, chain.vek, evidence.withoutMitigations);
+    await keep?.();
     checkTcb(trail, report, chain.vek);
     checkChipId(trail, report, chain.vek);
     checkReportData(trail, report, expected.runtimeDataDigest);
@@ -103,7 +109,7 @@ export class SnpVerifier implements Verifier {
     { certificates }: SnpEvidence,
     report: Report,
     signal: AbortSignal,
-  ): Promise<ChainInput> {
+  ): Promise<FoundChain> {
     checkCollateral(trail, this.#endorsements.faults);
     const labelled = (wanted: string) =>
       certificates.filter(({ label }) => label === wanted).map(({ data }) => data);
@@ -114,10 +120,11 @@ export class SnpVerifier implements Verifier {
       trail.passed("vek-available", `${label} in the evidence`);
       return { vek: carried.data, label, ...authorities };
     }
-    return { vek: await this.#fetchVek(trail, report, signal), label: undefined, ...authorities };
+    const { der, keep } = await this.#fetchVek(trail, report, signal);
+    return { vek: der, label: undefined, ...authorities, keep };
   }
 
-  async #fetchVek(trail: SnpTrail, report: Report, signal: AbortSignal): Promise<Buffer> {
+  async #fetchVek(trail: SnpTrail, report: Report, signal: AbortSignal): Promise<FoundVek> {
     const kind = signingKeyKind(report) ?? "VCEK";
     const product = reportProduct(report);
     const query: VekQuery = {
@@ -130,7 +137,7 @@ export class SnpVerifier implements Verifier {
     const found = await this.#endorsements.vek(query, (der) => this.#isFor(der, report), signal);
     if (found === undefined) throw trail.failed("vek-available", whyNone(kind, report));
     trail.passed("vek-available", `${kind} from ${found.origin}`);
-    return found.der;
+    return found;
   }
 
   /** Whether a certificate from elsewhere verifies and was made for the chip and TCB that were asked for. */
