@@ -4,6 +4,7 @@
  * A document that came as JSON is wrapped, not converted: a policy reads a few members of a large input, so a
  * member becomes a value on first access. Whoever hands over a document must not change it afterwards.
  */
+import { toWellFormed } from "./bytes.ts";
 import { compare, key } from "./compare.ts";
 import { BudgetError } from "./errors.ts";
 import { numberFromJs } from "./numbers.ts";
@@ -392,6 +393,7 @@ export function wrapJson(json: unknown, level = 0): Value {
 function scalarFromJson(json: unknown): Scalar {
   switch (typeof json) {
     case "string":
+      return toWellFormed(json);
     case "boolean":
       return json;
     case "number":

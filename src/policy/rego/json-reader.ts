@@ -1,3 +1,4 @@
+import { toWellFormed } from "./bytes.ts";
 import { BudgetError } from "./errors.ts";
 import { type Num, parseNumber, skipDigits } from "./numbers.ts";
 import { MAX_VALUE_DEPTH } from "./shape.ts";
@@ -107,7 +108,7 @@ export class JsonReader {
     if (!literal.includes("\\")) return literal.slice(1, -1);
     try {
       // A JSON string literal is the one production where the platform's parser is exact.
-      return wellFormed(String(JSON.parse(literal)));
+      return toWellFormed(String(JSON.parse(literal)));
     } catch {
       throw this.#fault("a bad escape sequence in a string");
     }
@@ -146,9 +147,4 @@ export class JsonReader {
 
 function define(object: Record<string, unknown>, name: string, value: unknown): void {
   Object.defineProperty(object, name, { value, enumerable: true, configurable: true, writable: true });
-}
-
-/** Replaces unpaired surrogates with U+FFFD: they have no UTF-8 form. */
-export function wellFormed(text: string): string {
-  return Buffer.from(text, "utf8").toString("utf8");
 }

@@ -1,3 +1,4 @@
+import { toWellFormed } from "./bytes.ts";
 import { wrapJson } from "./collections.ts";
 import { compareText } from "./compare.ts";
 import { JsonReader } from "./json-reader.ts";
@@ -20,6 +21,7 @@ export function fromJson(json: unknown): Value {
  * strings as their JSON text.
  */
 export function toJson(value: Value): unknown {
+  if (typeof value === "string") return toWellFormed(value);
   if (typeof value !== "object" || value === null) return value;
   if (value.kind === "array") return value.items.map(toJson);
   if (value.kind === "set") return value.members().map(toJson);
@@ -73,7 +75,7 @@ export function marshalJson(value: Value, layout?: JsonLayout, maxLength = MAX_T
 
 /** The name of a member in JSON: strings as they are, every other key as its JSON text. */
 export function memberName(name: Value): string {
-  return typeof name === "string" ? name : marshalJson(name);
+  return typeof name === "string" ? toWellFormed(name) : marshalJson(name);
 }
 
 function write(value: Value, out: TextBuffer, layout: JsonLayout | undefined, line: string): void {
@@ -126,7 +128,7 @@ function namedMembers(value: RObject): (readonly [string, Value])[] {
 
 /** A JSON string literal as Go's encoder writes it. */
 export function quoteJson(text: string): string {
-  const literal = JSON.stringify(text);
+  const literal = JSON.stringify(toWellFormed(text));
   if (!needsHtmlEscape(literal)) return literal;
   let out = "";
   for (const character of literal) out += HTML_ESCAPES.get(character) ?? character;

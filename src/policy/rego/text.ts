@@ -1,4 +1,5 @@
 /** How values look to people: Rego source syntax, keys and members in ascending order. */
+import { escapedByte, isEscapedByte } from "./bytes.ts";
 import { BudgetError } from "./errors.ts";
 import type { Value } from "./value.ts";
 
@@ -101,6 +102,7 @@ function escapeCharacter(character: string, asciiOnly: boolean, delimiter: strin
   if (escaped !== undefined) return escaped;
   if (code < 0x20 || code === 0x7f) return `\\x${hex(code, 2)}`;
   if (code < 0x7f) return character;
+  if (isEscapedByte(code)) return `\\x${hex(escapedByte(code), 2)}`;
   if (!asciiOnly && isPrintable(character)) return character;
   return code > 0xffff ? `\\U${hex(code, 8)}` : `\\u${hex(code, 4)}`;
 }

@@ -1,11 +1,12 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
+import { bytesFromText } from "../bytes.ts";
 import { type Builtin, type BuiltinContext, define, stringAt } from "./builtin.ts";
 
 type Algorithm = "md5" | "sha1" | "sha256" | "sha512";
 
 function paid(text: string, ctx: BuiltinContext): Buffer {
   ctx.charge(1 + (text.length >> 6));
-  return Buffer.from(text, "utf8");
+  return bytesFromText(text);
 }
 
 function digest(algorithm: Algorithm): Builtin {

@@ -1,3 +1,4 @@
+import { bytesFromText, textFromBytes } from "../bytes.ts";
 import { BudgetError } from "../errors.ts";
 import { type JsonLayout, JsonTextError, marshalJson, parseJson } from "../json.ts";
 import type { Value } from "../value.ts";
@@ -13,17 +14,6 @@ import {
 } from "./builtin.ts";
 import { produced } from "./strings.ts";
 import { objectOf } from "./types.ts";
-
-const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** Bytes as text; `undefined` when they are not UTF-8. */
-export function utf8(bytes: Uint8Array): string | undefined {
-  try {
-    return UTF8.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
 
 /** Decodes base64 strictly: alphabet, padding and length; `undefined` when anything is off. */
 export function decodeBase64(
@@ -73,30 +63,7 @@ function pad(text: string): string {
 function decodedText(bytes: Buffer | undefined, what: string, ctx: BuiltinContext): string {
   if (bytes === undefined) throw badValue(`illegal ${what} data`);
   ctx.charge(bytes.length >> 4);
-  return produced(lossyUtf8(bytes), ctx);
-}
-
-/**
- * Bytes as text; every byte that belongs to no UTF-8 sequence becomes one U+FFFD. OPA keeps such bytes and counts
- * each as one code point. The platform's decoder would join some of them.
- */
-export function lossyUtf8(bytes: Uint8Array): string {
-  const whole = utf8(bytes);
-  if (whole !== undefined) return whole;
-  let out = "";
-  for (let at = 0; at < bytes.length; ) {
-    const sequence = bytes.subarray(at, at + sequenceLength(bytes[at] ?? 0));
-    const character = utf8(sequence);
-    out += character ?? "\ufffd";
-    at += character === undefined ? 1 : sequence.length;
-  }
-  return out;
-}
-
-function sequenceLength(lead: number): number {
-  if (lead < 0xc0) return 1;
-  if (lead < 0xe0) return 2;
-  return lead < 0xf0 ? 3 : 4;
+  return produced(textFromBytes(bytes), ctx);
 }
 
 function decodeUrl(text: string, ctx: BuiltinContext): string {
@@ -114,7 +81,7 @@ function encoder(name: string, encode: (bytes: Buffer) => string): Builtin {
     const text = stringAt(args, 0);
     ctx.stringBytes(text.length * 2);
     ctx.charge(text.length >> 6);
-    return encode(Buffer.from(text, "utf8"));
+    return encode(bytesFromText(text));
   });
 }
 

@@ -1,4 +1,5 @@
 /** The verbs of Go's `fmt` for the four kinds of argument that `sprintf` has. */
+import { bytesFromText } from "../bytes.ts";
 import { isPrintable, quote, quoteRune } from "../text.ts";
 import { binaryText, exponentText, fixedText, generalText, hexText } from "./float-text.ts";
 import { countCodePoints, sliceCodePoints } from "./unicode.ts";
@@ -14,8 +15,8 @@ export interface Directive {
   precision: number | undefined;
 }
 
-/** The name Go has for the argument's type. */
-export function goTypeName(value: Formattable): string {
+/** The name Go has for the argument's type where a verb does not fit. */
+function goTypeName(value: Formattable): string {
   if (typeof value === "string") return "string";
   if (typeof value === "number") return Number.isInteger(value) ? "int" : "float64";
   return isInt64(value) ? "int" : "big.Int";
@@ -32,7 +33,8 @@ export function formatArgument(verb: string, directive: Directive, value: Format
   return text ?? `%!${verb}(${goTypeName(value)}=${formatKnown("v", directive, value) ?? ""})`;
 }
 
-function typeOf(value: Formattable): string {
+/** The name Go has for the argument's type. */
+export function typeOf(value: Formattable): string {
   const name = goTypeName(value);
   return name === "big.Int" ? "*big.Int" : name;
 }
@@ -96,7 +98,7 @@ function canBackquote(text: string): boolean {
 }
 
 function hexOfText(value: string, verb: string, { flags, precision }: Directive): string {
-  const bytes = Buffer.from(value, "utf8").subarray(0, precision);
+  const bytes = bytesFromText(value).subarray(0, precision);
   const digits = bytes.toString("hex");
   const cased = verb === "X" ? digits.toUpperCase() : digits;
   const prefix = flags.has("#") && cased !== "" ? `0${verb}` : "";

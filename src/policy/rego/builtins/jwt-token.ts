@@ -1,7 +1,8 @@
+import { strictText } from "../bytes.ts";
 import type { RObject } from "../value.ts";
 import { isObject } from "../value.ts";
 import { type BuiltinContext, badValue } from "./builtin.ts";
-import { decodeBase64, unmarshal, utf8 } from "./encoding.ts";
+import { decodeBase64, unmarshal } from "./encoding.ts";
 
 /** Nested tokens are unwrapped this deep. */
 export const MAX_NESTED_TOKENS = 8;
@@ -25,7 +26,7 @@ export function readToken(text: string, ctx: BuiltinContext): Token {
     throw badValue(`encoded JWT must have 3 sections, found ${text.split(".").length}`);
   const header = jsonObject(part(first, "header").toString("utf8"), "header", ctx);
   if (header.has("enc")) throw badValue("JWT is a JWE object, which is not supported");
-  const payload = utf8(part(second, "payload"));
+  const payload = strictText(part(second, "payload"));
   if (payload === undefined) throw badValue("JWT payload is not UTF-8 text");
   return { header, payload, signature: part(third, "signature"), signed: `${first}.${second}` };
 }

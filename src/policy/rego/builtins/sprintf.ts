@@ -2,7 +2,7 @@ import { BudgetError } from "../errors.ts";
 import { MAX_TEXT_LENGTH, sourceForm, TextBuffer } from "../text.ts";
 import type { Value } from "../value.ts";
 import { arrayAt, type Builtin, type BuiltinContext, define, stringAt } from "./builtin.ts";
-import { type Directive, type Formattable, formatArgument, goTypeName } from "./format-verbs.ts";
+import { type Directive, type Formattable, formatArgument, typeOf } from "./format-verbs.ts";
 import { ARRAY } from "./types.ts";
 
 /**
@@ -183,9 +183,7 @@ class Formatter {
         { flags: new Set(), width: undefined, precision: undefined },
         argument,
       );
-      this.#out.append(
-        `${separator}${typeof argument === "bigint" ? "*" : ""}${goTypeName(argument)}=${text}`,
-      );
+      this.#out.append(`${separator}${typeOf(argument)}=${text}`);
       separator = ", ";
     }
     this.#out.append(")");

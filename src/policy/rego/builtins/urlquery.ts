@@ -1,3 +1,4 @@
+import { bytesFromText, textFromBytes } from "../bytes.ts";
 import { ObjectBuilder, RArray } from "../collections.ts";
 import { memberName } from "../json.ts";
 import { TextBuffer } from "../text.ts";
@@ -11,14 +12,13 @@ import {
   objectAt,
   stringAt,
 } from "./builtin.ts";
-import { lossyUtf8 } from "./encoding.ts";
 import { produced } from "./strings.ts";
 import { anyOf, arrayOf, objectOf, TEXTS } from "./types.ts";
 
 /** Form encoding: space as `+`, everything but letters, digits and `-_.~` as `%XX` of its UTF-8 bytes. */
 function encode(text: string): string {
   let out = "";
-  for (const byte of Buffer.from(text, "utf8")) out += ENCODED[byte] ?? "";
+  for (const byte of bytesFromText(text)) out += ENCODED[byte] ?? "";
   return out;
 }
 
@@ -46,7 +46,7 @@ function decode(text: string): string {
     if (octet.length !== 1) throw badValue("invalid URL escape");
     bytes.push(octet, Buffer.from(part.slice(2), "utf8"));
   }
-  return lossyUtf8(Buffer.concat(bytes));
+  return textFromBytes(Buffer.concat(bytes));
 }
 
 function decodeObject(query: string, ctx: BuiltinContext): RObject {

@@ -1,0 +1,74 @@
+/**
+ * Text that came from bytes. Built-ins such as `base64.decode` yield bytes that need not be UTF-8, and a policy
+ * may compare them or encode them again. Each byte that belongs to no UTF-8 sequence is kept as one lone surrogate
+ * U+DC80–U+DCFF, so that it counts as one code point, differs from every other byte and can be turned back. Text
+ * from documents holds no lone surrogates, and neither does text that leaves the engine.
+ */
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const ESCAPE = 0xdc00;
+
+/** Bytes as text, `undefined` when they are not UTF-8. */
+export function strictText(bytes: Uint8Array): string | undefined {
+  try {
+    return UTF8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Bytes as text, whatever they are. */
+export function textFromBytes(bytes: Uint8Array): string {
+  const whole = strictText(bytes);
+  if (whole !== undefined) return whole;
+  let out = "";
+  for (let at = 0; at < bytes.length; ) {
+    const lead = bytes[at] ?? 0;
+    const sequence = bytes.subarray(at, at + sequenceLength(lead));
+    const character = strictText(sequence);
+    out += character ?? String.fromCharCode(ESCAPE + lead);
+    at += character === undefined ? 1 : sequence.length;
+  }
+  return out;
+}
+
+function sequenceLength(lead: number): number {
+  if (lead < 0xc0) return 1;
+  if (lead < 0xe0) return 2;
+  return lead < 0xf0 ? 3 : 4;
+}
+
+/** The UTF-8 bytes of a text; the inverse of `textFromBytes`. */
+export function bytesFromText(text: string): Buffer {
+  if (isWellFormed(text)) return Buffer.from(text, "utf8");
+  const parts: Buffer[] = [];
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    parts.push(isEscapedByte(code) ? Buffer.from([code - ESCAPE]) : Buffer.from(character, "utf8"));
+  }
+  return Buffer.concat(parts);
+}
+
+/** Whether a code point stands for a byte that is not UTF-8. */
+export function isEscapedByte(code: number): boolean {
+  return code >= ESCAPE + 0x80 && code <= ESCAPE + 0xff;
+}
+
+/** The byte that such a code point stands for. */
+export function escapedByte(code: number): number {
+  return code - ESCAPE;
+}
+
+// Both are in every supported Node but not in the ES2023 library that the project is typed against.
+const nativeIsWellFormed: () => boolean = Reflect.get(String.prototype, "isWellFormed");
+const nativeToWellFormed: () => string = Reflect.get(String.prototype, "toWellFormed");
+
+/** Whether the text has no lone surrogates. The platform knows at once for text without any. */
+export function isWellFormed(text: string): boolean {
+  return nativeIsWellFormed.call(text);
+}
+
+/** The text with U+FFFD for every lone surrogate. */
+export function toWellFormed(text: string): string {
+  return nativeToWellFormed.call(text);
+}
