@@ -10,6 +10,7 @@ import { registerReferenceValue } from "./commands/reference-value.ts";
 import { registerResource } from "./commands/resource.ts";
 import { registerServe } from "./commands/serve.ts";
 import { TransportError } from "./http-client.ts";
+import { registerConformance } from "./policy-tools.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
 
 /** The whole command line. Its help is what docs/cli.md shows. */
@@ -28,6 +29,7 @@ export function createProgram(world: World, version: string): Command {
   registerEvidence(program, world);
   registerGuest(program, world);
   registerAudit(program, world);
+  registerConformance(program, world);
   for (const command of allCommands(program)) prepare(command, world);
   return program;
 }

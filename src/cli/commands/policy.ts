@@ -4,6 +4,7 @@ import { isArray, isObject, member } from "../../json/write.ts";
 import { readStringList } from "../answers.ts";
 import { type AdminOptions, addAdminOptions, callAdminApi, printResult } from "../connection.ts";
 import { readNamedFileOrInput } from "../files.ts";
+import { registerPolicyTools } from "../policy-tools.ts";
 import type { World } from "../world.ts";
 
 const KINDS = ["resource", "attestation"] as const;
@@ -18,7 +19,7 @@ const DEFAULT_ID: Readonly<Record<Kind, string>> = {
 type Options = AdminOptions & { readonly kind: Kind; readonly id?: string; readonly json?: boolean };
 type ListOptions = AdminOptions & { readonly kind?: Kind; readonly json?: boolean };
 
-/** Adds `keywarden policy set|get|list|delete`: the policies that a server keeps. */
+/** Adds `keywarden policy set|get|list|delete`, the policies that a server keeps, and the tools for policies in files. */
 export function registerPolicy(program: Command, world: World): void {
   const group = program.command("policy").description("manage, check and try policies");
   addPolicyOptions(group.command("set"))
@@ -36,6 +37,7 @@ export function registerPolicy(program: Command, world: World): void {
     .addOption(new Option("--kind <kind>", "only this kind").choices(KINDS))
     .option("--json", "print the result as JSON")
     .action((options: ListOptions) => listPolicies(world, options));
+  registerPolicyTools(group, world);
 }
 
 function addPolicyOptions(command: Command): Command {

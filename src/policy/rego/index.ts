@@ -15,6 +15,7 @@ export {
 } from "./errors.ts";
 export { type HostResolver, NeedHostValue } from "./evaluation.ts";
 export { type BranchReport, type Explanation, explain, renderWhyNot, type WhyNot } from "./explain.ts";
+export { type FormatResult, formatModule } from "./format.ts";
 export { fromJson, JsonTextError, readJsonText, toJson } from "./json.ts";
 export { parseModule, parseQuery } from "./parser/index.ts";
 export { type CompileOptions, type CompileResult, compilePolicy, type ModuleText, Policy } from "./policy.ts";
