@@ -1,4 +1,5 @@
 import { RArray, type RObject, type RSet, SetBuilder } from "../collections.ts";
+import { equal } from "../compare.ts";
 import { isArray, isSet, type Value } from "../value.ts";
 import { anyAt, type Builtin, type BuiltinContext, badOperand, define, objectAt } from "./builtin.ts";
 import { ARRAY, LIST, objectOf, SET, setOf, tupleOf } from "./types.ts";
@@ -34,7 +35,7 @@ function reachable(args: readonly Value[], ctx: BuiltinContext): RSet {
   return found.build();
 }
 
-/** Collects the paths from one root. As in OPA, a node once left is not left again from the same root edge. */
+/** Collects the longest paths that visit no node twice. There can be exponentially many; each step is paid for. */
 class PathFinder {
   readonly #graph: RObject;
   readonly #ctx: BuiltinContext;
@@ -46,33 +47,21 @@ class PathFinder {
   }
 
   from(root: Value): void {
-    const edges = this.#graph.get(root);
-    if (edges === undefined) return;
-    const next = neighbours(edges);
-    if (next.length === 0) this.#add([root]);
-    for (const node of next) this.#follow(node, [root], new SetBuilder().add(root));
+    if (this.#graph.has(root)) this.#follow([root]);
   }
 
   paths(): RSet {
     return this.#found.build();
   }
 
-  #follow(node: Value, before: readonly Value[], left: SetBuilder): void {
-    this.#ctx.charge(1 + (before.length >> 2));
-    const edges = this.#graph.get(node);
-    if (edges === undefined) {
-      this.#add(before);
-      return;
-    }
-    const path = [...before, node];
-    const next = neighbours(edges);
-    if (next.length === 0) this.#add(path);
-    for (const neighbour of next) {
-      if (left.has(neighbour)) this.#add(path);
-      else {
-        left.add(node);
-        this.#follow(neighbour, path, left);
-      }
+  /** A path ends where no edge leads on to a node of the graph that it has not visited. */
+  #follow(path: readonly Value[]): void {
+    const edges = neighbours(this.#graph.get(path.at(-1) ?? null));
+    this.#ctx.charge(1 + edges.length + (path.length >> 2));
+    if (edges.length === 0) this.#add(path);
+    for (const next of edges) {
+      if (!this.#graph.has(next) || path.some((node) => equal(node, next))) this.#add(path);
+      else this.#follow([...path, next]);
     }
   }
 

@@ -21,6 +21,7 @@ import { SPRINTF } from "./sprintf.ts";
 import { STRING_TESTS } from "./string-tests.ts";
 import { STRINGS } from "./strings.ts";
 import { TIME } from "./time/index.ts";
+import { TRACE } from "./trace.ts";
 import { UNIT_FUNCTIONS } from "./units.ts";
 import { URLQUERY } from "./urlquery.ts";
 import { UUID } from "./uuid.ts";
@@ -56,6 +57,7 @@ const FAMILIES: readonly (readonly Builtin[])[] = [
   CRYPTO,
   JWT,
   YAML,
+  TRACE,
   TIME,
 ];
 

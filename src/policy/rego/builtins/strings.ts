@@ -60,16 +60,15 @@ function split(args: readonly Value[], ctx: BuiltinContext): RArray {
   return producedTexts(delimiter === "" ? [...text] : text.split(delimiter), ctx);
 }
 
+/** The first pieces, or the last ones when the number is negative. */
 function splitN(args: readonly Value[], ctx: BuiltinContext): RArray {
   const text = stringAt(args, 0);
   const delimiter = stringAt(args, 1);
-  const limit = integerAt(args, 2);
+  const count = integerAt(args, 2);
   ctx.charge(text.length >> 4);
   const pieces = delimiter === "" ? [...text] : text.split(delimiter);
-  if (limit < 0 || pieces.length <= limit) return producedTexts(pieces, ctx);
-  if (limit === 0) return RArray.EMPTY;
-  const rest = pieces.slice(limit - 1).join(delimiter);
-  return producedTexts([...pieces.slice(0, limit - 1), rest], ctx);
+  if (count === 0) return RArray.EMPTY;
+  return producedTexts(count > 0 ? pieces.slice(0, count) : pieces.slice(count), ctx);
 }
 
 function substring(args: readonly Value[], ctx: BuiltinContext): string {

@@ -1,5 +1,4 @@
-import { BudgetError } from "../errors.ts";
-import { fromBigInt, MAX_INTEGER_BITS, type Num, parseNumber } from "../numbers.ts";
+import { fromBigInt, type Num, parseNumber, skipDigits } from "../numbers.ts";
 import { type Builtin, badValue, define, stringAt } from "./builtin.ts";
 
 const DECIMAL = ["k", "m", "g", "t", "p", "e"].map((unit, at) => [unit, 1000n ** BigInt(at + 1)] as const);
@@ -26,6 +25,9 @@ const BYTE_UNITS: ReadonlyMap<string, bigint> = new Map<string, bigint>([
     [`${unit}b`, factor] as const,
   ]),
 ]);
+
+const MAX_DIGITS = 1_000;
+const MAX_EXPONENT = 1_000;
 
 /** An exact amount: numerator / denominator. */
 interface Ratio {
@@ -65,23 +67,28 @@ function ratio(signed: string): Ratio {
 }
 
 function unsignedRatio(amount: string): Ratio {
-  const point = amount.indexOf(".");
   const exponentAt = amount.toLowerCase().indexOf("e");
-  const end = exponentAt < 0 ? amount.length : exponentAt;
-  if (
-    amount.lastIndexOf(".") !== point ||
-    parseNumber(amount.endsWith(".") ? `${amount}0` : amount) === undefined
-  )
+  const mantissa = exponentAt < 0 ? amount : amount.slice(0, exponentAt);
+  const point = mantissa.indexOf(".");
+  const digits = mantissa.replace(".", "");
+  if (digits === "" || digits.length > MAX_DIGITS || skipDigits(digits, 0) !== digits.length)
     throw badValue("could not parse amount to a number");
-  const digits = amount.slice(0, end).replace(".", "");
-  const decimals = point < 0 ? 0 : end - point - 1;
-  const exponent = Number(amount.slice(end + 1) || "0") - decimals;
-  if (Math.abs(exponent) > MAX_INTEGER_BITS / 4) throw new BudgetError("bigintBits");
+  const decimals = point < 0 ? 0 : mantissa.length - point - 1;
+  const exponent = exponentOf(exponentAt < 0 ? "0" : amount.slice(exponentAt + 1)) - decimals;
   const scale = 10n ** BigInt(Math.abs(exponent));
   const value = BigInt(digits);
   return exponent >= 0
     ? { numerator: value * scale, denominator: 1n }
     : { numerator: value, denominator: scale };
+}
+
+function exponentOf(text: string): number {
+  const start = signLength(text);
+  if (start === text.length || skipDigits(text, start) !== text.length)
+    throw badValue("could not parse amount to a number");
+  const exponent = Number(text);
+  if (Math.abs(exponent) > MAX_EXPONENT) throw badValue("exponent too large");
+  return exponent;
 }
 
 function readAmount(text: string): readonly [Ratio, string] {
