@@ -22,6 +22,7 @@ import {
   tcbText,
 } from "../../formats/sev-snp/report.ts";
 import { checkRevocation } from "../../formats/sev-snp/revocation.ts";
+import { isDevelopmentRoot } from "../../formats/sev-snp/trust-anchors.ts";
 import { hardwareIdLength, tcbMatches, type Vek } from "../../formats/sev-snp/vek.ts";
 import { Trail } from "../../trail.ts";
 import {
@@ -168,17 +169,21 @@ export class SnpVerifier implements Verifier {
   }
 
   async #checkRevocation(trail: SnpTrail, chain: VerifiedChain, signal: AbortSignal): Promise<void> {
+    checkRevocation(
+      trail,
+      chain,
+      await this.#revocationLists(chain, signal),
+      this.#settings.revocation,
+      this.#now(),
+    );
+  }
+
+  async #revocationLists({ product, vek, root }: VerifiedChain, signal: AbortSignal) {
     const mode = this.#settings.revocation;
-    const lists =
-      mode === "dangerously-off"
-        ? []
-        : await this.#endorsements.revocationLists(
-            chain.product,
-            chain.vek.issuerKind ?? "VCEK",
-            mode === "required",
-            signal,
-          );
-    checkRevocation(trail, chain, lists, mode, this.#now());
+    // Nobody publishes lists for a development root: AMD is not to be asked about it.
+    if (mode === "dangerously-off" || isDevelopmentRoot(root)) return [];
+    const kind = vek.issuerKind ?? "VCEK";
+    return await this.#endorsements.revocationLists(product, kind, mode === "required", signal);
   }
 }
 

@@ -2,10 +2,12 @@ import { beforeAll, describe, expect, test } from "@jest/globals";
 import { openVerifiers, type VerifierWorld } from "../../../../src/attestation/drivers.ts";
 import { NO_MATERIAL, offlineEndorsements } from "../../../../src/attestation/endorsements/amd-material.ts";
 import { httpsGet } from "../../../../src/attestation/endorsements/https-get.ts";
+import type { AmdEndorsements } from "../../../../src/attestation/formats/sev-snp/endorsements.ts";
 import { sampleSection } from "../../../../src/attestation/verifiers/sample/settings.ts";
 import { snpSection } from "../../../../src/attestation/verifiers/snp/settings.ts";
 import { SnpVerifier } from "../../../../src/attestation/verifiers/snp/verify.ts";
 import { writePem } from "../../../../src/crypto/pem.ts";
+import { authorityExtensions, DEVELOPMENT_MARK } from "../../../../src/dev/amd-certificates.ts";
 import { writeJson } from "../../../../src/json/write.ts";
 import { EvidenceRejected, KbsError, SNP_CHECKS, verifySnp } from "../../../../src/verifiers.ts";
 import { TestClock } from "../../../support/clock.ts";
@@ -18,6 +20,7 @@ import {
   NOW,
   REPORT_DATA,
   settingsOf,
+  tell,
   verifierFor,
 } from "../../../support/fake-amd/index.ts";
 
@@ -79,6 +82,28 @@ describe("a chain that is known", () => {
     const mixed = { ...other.evidence, cert_chain: made.evidence["cert_chain"] ?? null };
     await expect(verifier.verify(mixed, EXPECTED, signal)).rejects.toMatchObject({
       check: "report-signature",
+    });
+  });
+});
+
+describe("a development root", () => {
+  const root = { extensions: [...authorityExtensions(true, undefined), DEVELOPMENT_MARK] };
+  const asked = (_made: Made, right: AmdEndorsements): AmdEndorsements => ({
+    ...right,
+    revocationLists: async () => {
+      throw new Error("asked");
+    },
+  });
+
+  test("is named as one in the checks, and AMD is not asked about it", async () => {
+    const { checks } = await tell({ root, endorsements: asked });
+    expect(checks.find(({ check }) => check === "chain-root")?.seen).toContain("development root");
+    await expect(tell({ endorsements: asked })).rejects.toThrow("asked");
+  });
+
+  test("has no revocation list: where one is required it is refused", async () => {
+    await expect(tell({ root, settings: { revocation: "required" } })).rejects.toMatchObject({
+      check: "crl-available",
     });
   });
 });
