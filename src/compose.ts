@@ -42,7 +42,7 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
   const audit = await openAudit(config, world, metrics);
   const tokens = await openTokens(config, world);
   const verifiers = await openVerifierMap(config, world);
-  const { sessions, store } = await openSessions(config, world);
+  const { sessions, store } = openSessions(config, world);
   const wrapper = new TeeWrapper();
   const broker = new Broker({
     policies: state.policies,

@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { openVerifiers } from "../attestation/drivers.ts";
 import { httpsGet } from "../attestation/endorsements/https-get.ts";
@@ -10,7 +11,6 @@ import { createRandomPool } from "../sessions/random-pool.ts";
 import { KeyRing } from "../sessions/seal.ts";
 import type { SessionStore } from "../sessions/session-store.ts";
 import { Sessions } from "../sessions/sessions.ts";
-import { loadOrCreateKey } from "../storage/key-files.ts";
 import { TokenIssuer } from "../tokens/issue.ts";
 import { loadOrCreateSigner, signerFromPem, type TokenSigner } from "../tokens/signer.ts";
 import { parsePointer } from "../tokens/tee-key.ts";
@@ -93,32 +93,21 @@ export async function openVerifierMap(
   return new Map(verifiers.map((verifier) => [verifier.tee, verifier]));
 }
 
-/** @throws KbsError naming the option or file that stands in the way */
-export async function openSessions(
-  config: KeywardenConfig,
-  world: World,
-): Promise<{ readonly sessions: Sessions; readonly store: SessionStore }> {
-  const { ttlSeconds, maxCompleted, maxTokenBytes } = config.sessions;
-  const { now } = world;
+/**
+ * Sessions whose nonces are consumed in this process's memory. Their key is as short-lived as that memory: were it
+ * kept, a challenge that was answered before a restart could be answered once more after it.
+ */
+export function openSessions(
+  { sessions: { ttlSeconds, maxCompleted, maxTokenBytes } }: KeywardenConfig,
+  { now }: World,
+): { readonly sessions: Sessions; readonly store: SessionStore } {
   const random = createRandomPool();
-  const keys = new KeyRing([await cookieKey(config, world)], random);
+  const keys = new KeyRing([randomBytes(COOKIE_KEY_BYTES)], random);
   const store = new MemorySessionStore({ now, maxSessions: maxCompleted, maxBytes: maxTokenBytes });
   return {
     sessions: new Sessions({ keys, store, now, random, lifetimeSeconds: ttlSeconds }),
     store,
   };
-}
-
-async function cookieKey(config: KeywardenConfig, world: World): Promise<Buffer> {
-  const reference = config.sessions.cookieKey;
-  if (reference === undefined)
-    return loadOrCreateKey(keyFile(config, "session-cookie.key"), COOKIE_KEY_BYTES);
-  const raw = await readSecret(reference, "sessions.cookieKey", world.env, warnBy(world));
-  if (raw.length === COOKIE_KEY_BYTES) return raw;
-  const text = raw.toString("latin1").trim();
-  const decoded = /^[A-Za-z0-9+/]{43}=$/.test(text) ? Buffer.from(text, "base64") : undefined;
-  if (decoded?.length === COOKIE_KEY_BYTES) return decoded;
-  throw new KbsError("internal", "sessions.cookieKey: it must be 32 bytes, raw or base64.");
 }
 
 export function warnBy({ log }: World): (sentence: string) => void {

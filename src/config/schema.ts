@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SECRET_STORE_DRIVERS } from "../secrets/stores.ts";
-import { count, filePath, flag, seconds, secretReference } from "./parts.ts";
+import { count, filePath, flag, seconds } from "./parts.ts";
 import { serverSchema } from "./schema-server.ts";
 import { adminSchema, attestationSchema, tokensSchema } from "./schema-trust.ts";
 
@@ -63,12 +63,6 @@ const sessionsSchema = z
     maxTokenBytes: count(512 * MIB, MIB, 64 * 1024 * MIB).describe(
       "Sum of the lengths of their sealed tokens.",
     ),
-    cookieKey: secretReference()
-      .optional()
-      .meta({ examples: [{ file: "keys/session-cookie.key" }] })
-      .describe(
-        "32 bytes, raw or base64, that seal session cookies; without it they are made in dataDirectory at first start.",
-      ),
   })
   .prefault({})
   .describe("Handshakes of guests.");

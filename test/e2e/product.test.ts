@@ -124,6 +124,30 @@ describe("release", () => {
   });
 });
 
+describe("storage under load", () => {
+  test("P69 concurrent writers of one secret never leave a mixture", async () => {
+    const values = Array.from({ length: 6 }, (_, at) => Buffer.alloc(200_000, at + 1));
+    const path = "/kbs/v0/resource/default/race/x";
+    await server.admin("POST", path, values[0]);
+    const writers = [...values, ...values].map((value) => server.admin("POST", path, value));
+    const readers = Array.from({ length: 12 }, () => getResource(server.guest(), "default/race/x"));
+    for (const answer of await Promise.all(writers)) expect(answer.status).toBe(200);
+    for (const read of [...(await Promise.all(readers)), await getResource(server.guest(), "default/race/x")])
+      expect(values.some((value) => Buffer.compare(value, read) === 0)).toBe(true);
+  });
+
+  test("P49 a denied guest learns nothing of what is stored: present and absent look the same", async () => {
+    await server.provision(PATH, "attested secret", DENY_ALL);
+    const [present, absent] = [
+      await outcomeOf(server.guest(), PATH),
+      await outcomeOf(server.guest(), "default/no/such"),
+    ];
+    expect(present).toMatchObject({ status: 403 });
+    expect(absent).toMatchObject({ status: 403 });
+    await server.provision(PATH, "attested secret");
+  });
+});
+
 describe("refusals say why", () => {
   test("P34 the answer to refused evidence names check, expectation and what was seen, in members of their own", async () => {
     const refusal = await attestOutcome(server.guest({ attester: await server.snp({ debug: true }) }));
@@ -231,6 +255,17 @@ describe("sessions", () => {
     body["runtime-data"]["tee-pubkey"].y = body["runtime-data"]["tee-pubkey"].x;
     const answer = await attestWith(handshake.cookie, JSON.stringify(body));
     expect(answer).toMatchObject({ status: 401, json: { code: "tee-key-rejected" } });
+  });
+});
+
+describe("registration", () => {
+  test("B20 nobody introduces a key, a host or a workload by being the first to call", async () => {
+    const key = JSON.stringify({ key: generateTeeKey("p256").jwk, workload_id: "w", passphrase: "x" });
+    for (const path of ["register_workload", "tpm/enroll", "key/w", "resource/default/key/mine"]) {
+      const answer = await server.send("POST", `/kbs/v0/${path}`, { body: key });
+      expect([401, 404]).toContain(answer.status);
+    }
+    expect((await server.admin("GET", "/kbs/v0/resource")).text).not.toContain("mine");
   });
 });
 

@@ -156,7 +156,7 @@ verifiers: { snp: { offlineFolder: store } }\nattestation: { signer: { env: SIGN
 
 describe("secrets", () => {
   test("a secret written out is refused, and the message does not repeat it", () => {
-    for (const text of ["sessions: { cookieKey: hunter2 }", "attestation: { signer: [hunter2] }"]) {
+    for (const text of ["attestation: { signer: hunter2 }", "attestation: { signer: [hunter2] }"]) {
       const [fault] = faults(text);
       expect(fault).toContain("give { file: /path } or { env: NAME }");
       expect(fault).not.toContain("hunter2");
@@ -166,13 +166,13 @@ describe("secrets", () => {
   });
 
   test("a reference is either a file or a variable, and the variable must be set", () => {
-    expect(paths("sessions: { cookieKey: { file: a, env: B } }")).toEqual(["sessions.cookieKey"]);
-    expect(paths("sessions: { cookieKey: {} }")).toEqual(["sessions.cookieKey"]);
-    expect(paths("sessions: { cookieKey: { env: 'not a name' } }")).toEqual(["sessions.cookieKey.env"]);
-    expect(faults("sessions: { cookieKey: { env: KW_KEY } }", {})).toEqual([
-      "f:1:26: sessions.cookieKey.env: the environment variable KW_KEY is not set",
+    expect(paths("attestation: { signer: { file: a, env: B } }")).toEqual(["attestation.signer"]);
+    expect(paths("attestation: { signer: {} }")).toEqual(["attestation.signer"]);
+    expect(paths("attestation: { signer: { env: 'not a name' } }")).toEqual(["attestation.signer.env"]);
+    expect(faults("attestation: { signer: { env: KW_KEY } }", {})).toEqual([
+      "f:1:26: attestation.signer.env: the environment variable KW_KEY is not set",
     ]);
-    expect(faults("sessions: { cookieKey: { env: KW_KEY } }", { KW_KEY: "x" })).toEqual([]);
+    expect(faults("attestation: { signer: { env: KW_KEY } }", { KW_KEY: "x" })).toEqual([]);
   });
 
   test("redaction keeps references and hides credentials in URLs and under telling names", () => {
