@@ -1,4 +1,10 @@
-import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import {
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+} from "node:crypto";
 import type { JsonObject } from "../../json/value.ts";
 
 /** Keys a guest may ask the broker to encrypt to; the names are those of `--tee-key`. */
@@ -33,7 +39,7 @@ function newPrivateKey(kind: TeeKeyKind): KeyObject {
 }
 
 function describeTeeKey(privateKey: KeyObject, legacyRsa: boolean): TeeKey {
-  const { kty, crv, x, y, n, e } = createPublicKey(privateKey).export({ format: "jwk" });
+  const { kty, crv, x, y, n, e } = publicMembers(privateKey);
   if (kty === "EC" && (crv === "P-256" || crv === "P-521") && x !== undefined && y !== undefined)
     return {
       kind: crv === "P-256" ? "p256" : "p521",
@@ -47,4 +53,14 @@ function describeTeeKey(privateKey: KeyObject, legacyRsa: boolean): TeeKey {
       jwk: { kty, alg: legacyRsa ? "RSA1_5" : "RSA-OAEP-256", n, e },
     };
   throw new RangeError("a TEE key is EC P-256, EC P-521 or RSA");
+}
+
+/**
+ * Exporting a key as JWK holds a lock that Node 20 shares between a key and everything derived from it; a garbage
+ * collection of one of those in that moment never ends (about once in some thousand keys). Hence the detour over
+ * DER, to a key that shares nothing.
+ */
+function publicMembers(privateKey: KeyObject): JsonWebKey {
+  const der = createPublicKey(privateKey).export({ type: "spki", format: "der" });
+  return createPublicKey({ key: der, type: "spki", format: "der" }).export({ format: "jwk" });
 }
