@@ -57,7 +57,7 @@ export class Budget {
   constructor(limits: Partial<Limits> = {}) {
     this.limits = { ...DEFAULT_LIMITS, ...limits };
     this.#stepsLeft = this.limits.steps;
-    this.#nextReading = this.#stepsLeft - STEPS_PER_CLOCK_READING;
+    this.#nextReading = Math.max(0, this.#stepsLeft - STEPS_PER_CLOCK_READING);
     this.#cellsLeft = this.limits.cells;
     this.#bytesLeft = this.limits.stringBytes;
     this.#deadline = performance.now() + this.limits.wallClockMilliseconds;
