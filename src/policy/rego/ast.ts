@@ -6,6 +6,10 @@ export type Scalar = null | boolean | number | bigint | string;
 export interface ScalarTerm {
   readonly kind: "scalar";
   readonly value: Scalar;
+  /** A number as it was written, sign included: `1e3`. */
+  readonly text?: string;
+  /** A string between back quotes. */
+  readonly raw?: true;
   readonly loc: Location;
 }
 export interface VarTerm {

@@ -1,5 +1,6 @@
 import type { Comment } from "./ast.ts";
 import { type Location, RegoParseError } from "./errors.ts";
+import { endOfTemplate } from "./template-scan.ts";
 
 export type TokenKind =
   | "ident"
@@ -153,7 +154,7 @@ class Lexer {
       return;
     }
     if (c === 96) {
-      this.#rawString("rawString", 1);
+      this.#rawString();
       return;
     }
     if (c === 36) {
@@ -266,9 +267,9 @@ class Lexer {
     return Object.hasOwn(SIMPLE_ESCAPES, name) ? SIMPLE_ESCAPES[name] : undefined;
   }
 
-  #rawString(kind: "rawString" | "rawTemplate", quoteUnits: number): void {
+  #rawString(): void {
     const { row, col, start } = this.#mark();
-    this.#advance(quoteUnits);
+    this.#advance(1);
     const from = this.#pos;
     for (;;) {
       const c = this.#text[this.#pos];
@@ -282,63 +283,31 @@ class Lexer {
     }
     const text = this.#text.slice(from, this.#pos);
     this.#advance(1);
-    this.#push(kind, text, row, col, start);
+    this.#push("rawString", text, row, col, start);
   }
 
   /** `$"…{expr}…"` is kept as written; the parser splits it, because the expressions need the parser. */
   #template(): void {
     const quote = this.#text[this.#pos + 1];
-    if (quote === '"') {
-      this.#templateText();
+    if (quote !== '"' && quote !== "`") {
+      this.#operator();
       return;
     }
-    if (quote === "`") {
-      this.#rawString("rawTemplate", 2);
-      return;
-    }
-    this.#operator();
-    return;
-  }
-
-  /** Double quotes may stand inside the braces of a template, so the end is found by counting braces. */
-  #templateText(): void {
     const { row, col, start } = this.#mark();
-    this.#advance(2);
-    let depth = 0;
-    for (;;) {
-      const c = this.#text[this.#pos];
-      if (c === undefined || (c === "\n" && depth === 0)) {
-        this.#push("illegal", "non-terminated string", row, col, start);
-        return;
-      }
-      if (depth === 0 && c === '"') break;
-      if (depth > 0 && (c === '"' || c === "`")) this.#skipNested(c);
-      else if (c === "\\" && depth === 0) this.#advance(2);
-      else if (c === "\n") this.#newline();
-      else {
-        if (c === "{") depth += 1;
-        if (c === "}" && depth > 0) depth -= 1;
-        this.#codePoint();
-      }
-    }
-    const text = this.#text.slice(start + 2, this.#pos);
-    this.#advance(1);
-    this.#push("template", text, row, col, start);
-  }
-
-  #skipNested(quote: string): void {
-    this.#advance(1);
-    for (;;) {
-      const c = this.#text[this.#pos];
-      if (c === undefined) return;
-      if (c === "\n") {
-        this.#newline();
-        continue;
-      }
-      if (c === "\\" && quote === '"') this.#advance(2);
+    const end = endOfTemplate(this.#text, start + 1);
+    while (this.#pos < (end < 0 ? start + 2 : end)) {
+      if (this.#text[this.#pos] === "\n") this.#newline();
       else this.#codePoint();
-      if (c === quote) return;
     }
+    if (end < 0) this.#push("illegal", "non-terminated string", row, col, start);
+    else
+      this.#push(
+        quote === "`" ? "rawTemplate" : "template",
+        this.#text.slice(start + 2, end - 1),
+        row,
+        col,
+        start,
+      );
   }
 
   #operator(): void {

@@ -1,4 +1,5 @@
 import type { Body, Literal, Statement, Term, VarTerm, WithModifier } from "../ast.ts";
+import { RegoParseError } from "../errors.ts";
 import { lex, type Token } from "../lexer.ts";
 import { TermParser } from "./terms.ts";
 
@@ -41,9 +42,17 @@ export class BodyParser extends TermParser {
     }
   }
 
+  /** `with` belongs to everything before it, operators included. */
   literal(): Literal {
-    const first = this.#conjunction();
-    let left = first;
+    const start = this.token;
+    const whole = this.#disjunction();
+    const withs: WithModifier[] = [];
+    while (this.isWord("with")) withs.push(this.#with());
+    return withs.length === 0 ? whole : { ...whole, withs, loc: this.span(start) };
+  }
+
+  #disjunction(): Literal {
+    let left = this.#conjunction();
     let length = 0;
     while (this.isKeyword("or")) {
       this.checkChain(++length);
@@ -81,9 +90,7 @@ export class BodyParser extends TermParser {
   }
 
   #finish(start: Token, negated: boolean, statement: Statement): Literal {
-    const withs: WithModifier[] = [];
-    while (this.isWord("with")) withs.push(this.#with());
-    return { negated, statement, withs, loc: this.span(start) };
+    return { negated, statement, withs: [], loc: this.span(start) };
   }
 
   #with(): WithModifier {
@@ -98,7 +105,40 @@ export class BodyParser extends TermParser {
     return { target, value, loc: this.span(start) };
   }
 
+  /** What looking ahead found at a token, so that nested brackets are not read again for each level around them. */
+  readonly #noGroups: Set<number> = new Set();
+  readonly #termBraces: Map<number, boolean> = new Map();
+
+  #hasLogic(): boolean {
+    return this.keywords.has("and") || this.keywords.has("or");
+  }
+
+  /** `(a or b)`: parentheses around conditions, as opposed to ones around a term. */
+  #group(): Statement | undefined {
+    const start = this.save();
+    if (this.#noGroups.has(start)) return undefined;
+    const depths = this.depths();
+    try {
+      this.next();
+      const inner = this.deeper(() => this.literal());
+      const { kind } = inner.statement;
+      const isCondition =
+        kind === "and" || kind === "or" || kind === "block" || inner.negated || inner.withs.length > 0;
+      if (isCondition && this.takeOp(")")) return { kind: "block", body: [inner] };
+    } catch (error) {
+      if (!(error instanceof RegoParseError)) throw error;
+    }
+    this.#noGroups.add(start);
+    this.restore(start);
+    this.restoreDepths(depths);
+    return undefined;
+  }
+
   #statement(): Statement {
+    if (this.isOp("(") && this.#hasLogic()) {
+      const group = this.#group();
+      if (group !== undefined) return group;
+    }
     if (this.isOp("{") && (this.keywords.has("and") || this.keywords.has("or")))
       return this.#blockOrStatement();
     const left = this.exprWithPair();
@@ -127,11 +167,10 @@ export class BodyParser extends TermParser {
    */
   block(): Body | undefined {
     const start = this.save();
-    if (this.#bracesAreTerm()) {
-      this.restore(start);
-      return undefined;
-    }
+    const isTerm = this.#termBraces.get(start) ?? this.#bracesAreTerm();
+    this.#termBraces.set(start, isTerm);
     this.restore(start);
+    if (isTerm) return undefined;
     this.next();
     return this.bodyUntil("}");
   }

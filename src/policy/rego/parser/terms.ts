@@ -3,6 +3,7 @@ import { BudgetError } from "../errors.ts";
 import type { Token } from "../lexer.ts";
 import { lex } from "../lexer.ts";
 import { parseNumber } from "../numbers.ts";
+import { endOfBraces } from "../template-scan.ts";
 import { Cursor } from "./cursor.ts";
 
 interface Operator {
@@ -131,7 +132,7 @@ export abstract class TermParser extends Cursor {
     const text = minus === undefined ? token.text : `-${token.text}`;
     const value = literalNumber(text);
     if (value === undefined) throw this.fault(token, "number too big");
-    return { kind: "scalar", value, loc: this.span(minus ?? token) };
+    return { kind: "scalar", value, text, loc: this.span(minus ?? token) };
   }
 
   #primary(): Term {
@@ -140,9 +141,11 @@ export abstract class TermParser extends Cursor {
       case "number":
         return this.#number(this.next());
       case "string":
-      case "rawString":
         this.next();
         return { kind: "scalar", value: token.text, loc: this.span(token) };
+      case "rawString":
+        this.next();
+        return { kind: "scalar", value: token.text, raw: true, loc: this.span(token) };
       case "template":
       case "rawTemplate":
         return this.#template(this.next());
@@ -336,7 +339,8 @@ export abstract class TermParser extends Cursor {
         text += source[at + 1] ?? "";
         at += 2;
       } else if (c === "{") {
-        const end = this.#closingBrace(token, source, at + 1);
+        const end = endOfBraces(source, at) - 1;
+        if (end < 0) throw this.fault(token, "non-terminated template expression");
         if (text !== "") parts.push(text);
         text = "";
         parts.push(this.#templateExpr(token, source, at + 1, end));
@@ -359,20 +363,6 @@ export abstract class TermParser extends Cursor {
     return [inner.text, width];
   }
 
-  #closingBrace(token: Token, source: string, from: number): number {
-    let depth = 1;
-    for (let at = from; at < source.length; at += 1) {
-      const c = source[at];
-      if (c === '"' || c === "`") at = skipQuoted(source, at);
-      else if (c === "{") depth += 1;
-      else if (c === "}") {
-        depth -= 1;
-        if (depth === 0) return at;
-      }
-    }
-    throw this.fault(token, "non-terminated template expression");
-  }
-
   #templateExpr(token: Token, source: string, from: number, to: number): Term {
     const before = source.slice(0, from).split("\n");
     const row = token.row + before.length - 1;
@@ -382,15 +372,6 @@ export abstract class TermParser extends Cursor {
 
   /** Parses one whole expression out of a template. */
   protected abstract subParser(text: string, row: number, col: number): Term;
-}
-
-function skipQuoted(source: string, from: number): number {
-  const quote = source[from];
-  for (let at = from + 1; at < source.length; at += 1) {
-    if (source[at] === "\\" && quote === '"') at += 1;
-    else if (source[at] === quote) return at;
-  }
-  return source.length;
 }
 
 function scalarName(term: Term): string {
