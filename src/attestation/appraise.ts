@@ -2,6 +2,7 @@ import { KbsError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isArray, isObject, member } from "../json/write.ts";
 import type { CompiledPolicy, PolicyOutcome, ReferenceValueLookup } from "../policy/policy-engine.ts";
+import { ATTESTATION_RULE } from "../policy/policy-names.ts";
 import type { Generation, KbsAttestation } from "../protocol/handshake.ts";
 import { annotate } from "./annotate.ts";
 import { type RuntimeDataHash, runtimeDataClaims, runtimeDataDigest } from "./binding.ts";
@@ -82,8 +83,7 @@ interface VerifiedDevice extends DeviceChecks {
   readonly results: readonly TeeResult[];
 }
 
-export const TRUST_CLAIMS_RULE = "data.policy.trust_claims";
-export const EXTENSIONS_RULE = "data.policy.extensions";
+const EXTENSIONS_RULE = "data.policy.extensions";
 const DEFAULT_POLICY_ID = "default";
 const MIN_INT32 = -(2 ** 31);
 const MAX_INT32 = 2 ** 31 - 1;
@@ -149,7 +149,7 @@ export class Appraiser {
       verbose: this.#dependencies.verbose ?? true,
     });
     const name = `${policyId}_${teeClass}`;
-    const claims = await this.#evaluate(policy, TRUST_CLAIMS_RULE, annotatedEvidence, name, signal);
+    const claims = await this.#evaluate(policy, ATTESTATION_RULE, annotatedEvidence, name, signal);
     const trustVector = parseTrustVector(claims);
     const extensions = policy.entryPoints.includes(EXTENSIONS_RULE)
       ? parseExtensions(await this.#evaluate(policy, EXTENSIONS_RULE, annotatedEvidence, name, signal))
@@ -172,8 +172,8 @@ export class Appraiser {
     if (stored === undefined) throw failed(`there is no attestation policy ${id}_${teeClass}`);
     if (stored.compiled === undefined)
       throw failed(`the attestation policy ${id}_${teeClass} does not compile`);
-    if (!stored.compiled.entryPoints.includes(TRUST_CLAIMS_RULE))
-      throw failed(`the attestation policy ${id}_${teeClass} has no rule ${TRUST_CLAIMS_RULE}`);
+    if (!stored.compiled.entryPoints.includes(ATTESTATION_RULE))
+      throw failed(`the attestation policy ${id}_${teeClass} has no rule ${ATTESTATION_RULE}`);
     return stored.compiled;
   }
 

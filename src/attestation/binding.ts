@@ -49,17 +49,3 @@ function canonical(claims: JsonObject): string {
     });
   }
 }
-
-/** SHA-512 fills the field of IBM Secure Execution; every other TEE has SHA-384 (KBS protocol 0.4.0 §2.4). */
-export function defaultRuntimeDataHash(tee: string): RuntimeDataHash {
-  return tee === "se" ? "sha512" : "sha384";
-}
-
-/**
- * The hash a session was opened with, as one that this server computes.
- * @throws KbsError `handshake-refused`
- */
-export function asRuntimeDataHash(name: string): RuntimeDataHash {
-  if (name === "sha256" || name === "sha384" || name === "sha512") return name;
-  throw new KbsError("handshake-refused", "The session names a runtime-data hash that is not supported.");
-}

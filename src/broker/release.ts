@@ -4,6 +4,7 @@ import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isObject, member } from "../json/write.ts";
 import type { Plugin, PluginAnswer, PluginRequest } from "../plugins/plugin.ts";
 import type { CompiledPolicy, PolicyOutcome, ReferenceValueLookup } from "../policy/policy-engine.ts";
+import { RESOURCE_RULE } from "../policy/policy-names.ts";
 import { PROTOCOL_CLAIM } from "../tokens/ear.ts";
 import { parsePointer, resolvePointer } from "../tokens/tee-key.ts";
 import type { VerifiedToken } from "../tokens/verify.ts";
@@ -59,7 +60,6 @@ interface Decision {
   readonly cause?: unknown;
 }
 
-export const ALLOW_RULE = "data.policy.allow";
 const INIT_DATA_CLAIMS = parsePointer("/submods/cpu0/ear.veraison.annotated-evidence/init_data_claims");
 /** A policy that keeps changing while one request is served is answered with "try again". */
 const MAX_ATTEMPTS = 3;
@@ -116,7 +116,7 @@ export class Broker {
       data,
       ...(referenceValues === undefined ? {} : { referenceValues }),
     };
-    return decisionOf(await policy.compiled.evaluate(ALLOW_RULE, evaluation, signal));
+    return decisionOf(await policy.compiled.evaluate(RESOURCE_RULE, evaluation, signal));
   }
 
   async #deny(

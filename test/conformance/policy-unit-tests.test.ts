@@ -24,6 +24,17 @@ test("every shipped policy has tests", () => {
   expect(untested).toEqual([]);
 });
 
+test("every reference value that a shipped policy asks for is in the table of policies/README.md", () => {
+  const table = readFileSync(`${FOLDER}README.md`, "utf8");
+  const asked = files.flatMap((file) => [
+    ...readFileSync(FOLDER + file.replace("_test.rego", ".rego"), "utf8").matchAll(
+      /query_reference_value\("([^"]+)"\)/g,
+    ),
+  ]);
+  expect(asked.length).toBeGreaterThan(30);
+  for (const [, name] of asked) expect(table).toContain(`\`${name}\``);
+});
+
 describe.each(files)("%s", (file) => {
   const tested = file.replace(/_test\.rego$/, ".rego");
   const modules = [tested, file].map((name) => ({ file: name, text: readFileSync(FOLDER + name, "utf8") }));

@@ -1,11 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
-import {
-  asRuntimeDataHash,
-  defaultRuntimeDataHash,
-  runtimeDataClaims,
-  runtimeDataDigest,
-} from "../../../src/attestation/binding.ts";
+import { runtimeDataClaims, runtimeDataDigest } from "../../../src/attestation/binding.ts";
 import { parseAttestation } from "../../../src/protocol/handshake.ts";
 import { parseTeePublicKey } from "../../../src/protocol/jwk.ts";
 import { describeShared, sharedPath } from "../../support/shared.ts";
@@ -85,12 +80,6 @@ test("a lone surrogate is refused, since it has no bytes to hash", () => {
   expect(() => runtimeDataDigest(claims, "sha384")).toThrow(
     expect.objectContaining({ code: "malformed-request" }),
   );
-});
-
-test("IBM Secure Execution has SHA-512, everything else SHA-384, and SM3 is not computed", () => {
-  expect(defaultRuntimeDataHash("se")).toBe("sha512");
-  expect(defaultRuntimeDataHash("snp")).toBe("sha384");
-  expect(() => asRuntimeDataHash("sm3")).toThrow(expect.objectContaining({ code: "handshake-refused" }));
 });
 
 describeShared("recorded handshakes", "fixtures/transcripts", () => {
