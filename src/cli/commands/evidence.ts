@@ -14,6 +14,7 @@ import {
   type OfflineTee,
   parseBinding,
   parseTime,
+  readId,
   readRequest,
 } from "../evidence/request.ts";
 import { readNamedFileOrInput } from "../files.ts";
@@ -131,11 +132,11 @@ function* lines(input: Buffer): Generator<string> {
 
 async function judgeLine(line: string, folder: string, now: number): Promise<JsonObject> {
   const { judge, printJudgement, refusalOf } = await import("../evidence/judge.ts");
-  let id = "";
+  let id: string | number = "";
   try {
     if (line.length > MAX_LINE_CHARACTERS) throw malformed("the line is too long");
     const json = readJson(line);
-    id = idOf(isObject(json) ? member(json, "id") : undefined);
+    id = readId(isObject(json) ? member(json, "id") : undefined) ?? "";
     return printJudgement(id, await judge(readRequest(json), folder, now));
   } catch (error) {
     const reason =
@@ -143,10 +144,6 @@ async function judgeLine(line: string, folder: string, now: number): Promise<Jso
     if (!(reason instanceof KbsError)) throw reason;
     return printJudgement(id, refusalOf(reason));
   }
-}
-
-function idOf(id: unknown): string {
-  return typeof id === "string" ? id : "";
 }
 
 const MARKS: Readonly<Record<Check["outcome"], string>> = { passed: "ok", failed: "NO", "not-checked": "--" };

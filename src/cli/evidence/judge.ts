@@ -179,7 +179,7 @@ function notReadable(path: string): never {
 }
 
 /** The result as one JSON object, as both forms of the command print it. */
-export function printJudgement(id: string, judgement: Judgement): JsonObject {
+export function printJudgement(id: string | number, judgement: Judgement): JsonObject {
   const checks = judgement.checks.map((check): JsonObject => ({ ...check }));
   if (judgement.verdict === "accepted") {
     const results = judgement.results.map(({ teeClass, claims }): JsonObject => ({ teeClass, claims }));

@@ -8,7 +8,8 @@ export const OFFLINE_TEES = ["snp", "sample", "sampledevice"] as const;
 export type OfflineTee = (typeof OFFLINE_TEES)[number];
 
 export interface EvidenceRequest {
-  readonly id: string;
+  /** Given back as it came. */
+  readonly id: string | number;
   readonly tee: OfflineTee;
   /** Evidence itself, or the path of a file that holds it. */
   readonly evidence: { readonly value: JsonValue } | { readonly path: string };
@@ -44,7 +45,7 @@ export function readRequest(json: JsonValue): EvidenceRequest {
   const evidence = member(json, "evidence");
   if (evidence === undefined) throw malformed("evidence is required: an object, or the path of a file");
   return {
-    id: text(json, "id") ?? required("id"),
+    id: readId(member(json, "id")) ?? required("id"),
     tee: parseTee(text(json, "tee") ?? required("tee")),
     evidence: typeof evidence === "string" ? { path: evidence } : { value: evidence },
     at: parseTime(text(json, "at")),
@@ -54,6 +55,11 @@ export function readRequest(json: JsonValue): EvidenceRequest {
     collateral: texts(json, "collateral"),
     settings: member(json, "settings") ?? undefined,
   };
+}
+
+/** @returns undefined when it is neither text nor number */
+export function readId(id: JsonValue | undefined): string | number | undefined {
+  return typeof id === "string" || typeof id === "number" ? id : undefined;
 }
 
 export function malformed(detail: string): KbsError {

@@ -215,7 +215,7 @@ describe("evidence verify --batch", () => {
       request({ id: "1", evidence: "good.json" }),
       "not json",
       "",
-      request({ id: "2", evidence: good.evidence }),
+      request({ id: 2, evidence: good.evidence }),
       { id: "3", tee: "snp" },
       { id: "4", tee: "tdx", evidence: {} },
       request({ id: "5", evidence: "good.json", reportData: "00" }),
@@ -228,7 +228,7 @@ describe("evidence verify --batch", () => {
     expect(results.map(({ id, verdict, code, check }) => [id, verdict, code, check])).toEqual([
       ["1", "accepted", undefined, undefined],
       ["", "refused", "malformed-request", undefined],
-      ["2", "accepted", undefined, undefined],
+      [2, "accepted", undefined, undefined],
       ["3", "refused", "malformed-request", undefined],
       ["4", "refused", "malformed-request", undefined],
       ["5", "refused", "evidence-rejected", "report-data"],

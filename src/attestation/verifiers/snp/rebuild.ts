@@ -109,14 +109,15 @@ export function rebuildReport(json: JsonObject, faults: Faults): RebuiltReport {
   const signature = writer.child("signature");
   signature?.bytes(SIGNATURE_FIELDS);
   if (old) signature?.bytes([["_reserved", 0x330, 368]]);
-  const withoutMitigations = old ? writeOldForm(writer) : writePresentForm(writer, json, report);
+  const withoutMitigations = old ? writeOldForm(writer, json) : writePresentForm(writer, json, report);
   return { report, withoutMitigations };
 }
 
 /** @returns false: this form carries all bytes */
-function writeOldForm(writer: Writer): boolean {
+function writeOldForm(writer: Writer, json: JsonObject): boolean {
   writer.u32([
-    ["_author_key_en", 0x48],
+    // One release of the crate had the new name for this word already.
+    [Object.hasOwn(json, "_author_key_en") ? "_author_key_en" : "key_info", 0x48],
     ["_reserved_0", 0x4c],
   ]);
   writer.u8(OLD_U8_FIELDS);
