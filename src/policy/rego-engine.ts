@@ -6,6 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { JsonValue } from "../json/value.ts";
+import { UPLOAD_PROFILES } from "./lint-profiles.ts";
 import type {
   CompiledPolicy,
   EvaluationRequest,
@@ -74,6 +75,7 @@ export class RegoEngine implements PolicyEngine {
   #compile(modules: readonly PolicyModule[], dialect: "v0" | "v1" | undefined): Compilation {
     const { policy, findings } = compilePolicy(modules, {
       host: [QUERY_REFERENCE_VALUE],
+      lint: UPLOAD_PROFILES,
       ...(dialect === undefined ? {} : { dialect }),
       ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
     });

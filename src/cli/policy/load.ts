@@ -2,6 +2,7 @@
 
 import type { JsonValue } from "../../json/value.ts";
 import { isObject } from "../../json/write.ts";
+import { LINT_PROFILES } from "../../policy/lint-profiles.ts";
 import {
   type CompileResult,
   compilePolicy,
@@ -68,7 +69,12 @@ export function mergeDocuments(documents: readonly JsonValue[], path = "data"): 
 
 /** Compiles as the server does. */
 export function compileLocal(modules: readonly ModuleText[], dialect: Dialect): CompileResult {
-  return compilePolicy(modules, { dialect, host: [QUERY_REFERENCE_VALUE], limits: LOCAL_LIMITS });
+  return compilePolicy(modules, {
+    dialect,
+    host: [QUERY_REFERENCE_VALUE],
+    lint: LINT_PROFILES,
+    limits: LOCAL_LIMITS,
+  });
 }
 
 export interface Circumstances {

@@ -5,10 +5,11 @@ import type { HostFunction } from "./analysis/ir.ts";
 import { type Finding, Problems } from "./analysis/problems.ts";
 import { dataPath } from "./analysis/tree.ts";
 import type { Dialect, Module } from "./ast.ts";
-import type { Limits } from "./budget.ts";
+import { DEFAULT_LIMITS, type Limits } from "./budget.ts";
 import { RegexCache } from "./builtins/index.ts";
 import { compileProgram, type Program } from "./compile/program.ts";
 import { collectHostArguments } from "./host-arguments.ts";
+import { type LintProfile, lint } from "./lint/index.ts";
 import { parseModule } from "./parser/index.ts";
 import { type EvaluationRequest, evaluateRule, type Outcome } from "./run.ts";
 import type { Value } from "./value.ts";
@@ -28,6 +29,8 @@ export interface CompileOptions {
    * running other people's test suites, never for policies that decide.
    */
   readonly allowMockedBuiltins?: boolean;
+  /** Uses that the host makes of policies, for advice about them. */
+  readonly lint?: readonly LintProfile[];
 }
 
 export interface CompileResult {
@@ -45,7 +48,15 @@ export function compilePolicy(modules: readonly ModuleText[], options: CompileOp
   const analysis = analyse(parsed, { hosts, allowMockedBuiltins: options.allowMockedBuiltins === true });
   const findings = [...problems.sorted(), ...analysis.problems.sorted()];
   if (analysis.problems.hasErrors) return { findings };
-  return { policy: new Policy(hashOf(modules, options), analysis, parsed, options), findings };
+  const advice = lint(parsed, analysis, options.lint ?? []);
+  const policy = new Policy(hashOf(modules, options), analysis, parsed, options);
+  return { policy, findings: inOrder([...findings, ...advice]) };
+}
+
+function inOrder(findings: readonly Finding[]): readonly Finding[] {
+  return findings.toSorted(
+    (a, b) => (a.file < b.file ? -1 : a.file > b.file ? 1 : 0) || a.row - b.row || a.col - b.col,
+  );
 }
 
 function parseAll(modules: readonly ModuleText[], dialect: Dialect, problems: Problems): Module[] {
@@ -84,7 +95,7 @@ export class Policy {
   readonly analysis: Analysis;
   readonly modules: readonly Module[];
   readonly program: Program;
-  readonly limits: Partial<Limits>;
+  readonly limits: Limits;
   readonly regexCache: RegexCache = new RegexCache();
   #probed: Program | undefined;
 
@@ -93,7 +104,7 @@ export class Policy {
     this.hash = hash;
     this.analysis = analysis;
     this.modules = modules;
-    this.limits = options.limits ?? {};
+    this.limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.program = compileProgram(analysis.tree, analysis.clauses, false);
     this.hostArguments = collectHostArguments(analysis.clauses);
     this.entryPoints = entryPoints(analysis);

@@ -48,7 +48,10 @@ describe("stored policies and the Rego engine", () => {
       "a",
       SIGNAL,
     );
-    expect(findings).toMatchObject([{ severity: "warning", code: "rule-missing" }]);
+    expect(findings).toMatchObject([
+      { severity: "warning", code: "broad_rule" },
+      { severity: "warning", code: "rule-missing" },
+    ]);
   });
 
   test("D11 a held snapshot decides by its own text after another was uploaded", async () => {
