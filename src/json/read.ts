@@ -153,7 +153,31 @@ class Reader {
     }
   }
 
+  /**
+   * The short way for what evidence is full of: arrays of bytes.
+   *
+   * @returns undefined, having moved nowhere, for any number that is not a plain integer of up to nine digits
+   */
+  #smallInteger(): number | undefined {
+    let value = 0;
+    let at = this.#at;
+    for (;;) {
+      const code = this.#text.charCodeAt(at);
+      if (code >= ZERO && code <= NINE) value = value * 10 + (code - ZERO);
+      else if (code === DOT || (code | 0x20) === 0x65) return undefined;
+      else break;
+      at++;
+    }
+    const length = at - this.#at;
+    if (length === 0 || length > 9 || (length > 1 && this.#text.charCodeAt(this.#at) === ZERO))
+      return undefined;
+    this.#at = at;
+    return value;
+  }
+
   #number(): number | bigint {
+    const small = this.#smallInteger();
+    if (small !== undefined) return small;
     const start = this.#at;
     if (this.#text.charCodeAt(this.#at) === MINUS) this.#at++;
     const first = this.#text.charCodeAt(this.#at);
