@@ -63,10 +63,10 @@ export function isMember(value: Value, collection: Value, ctx: BuiltinContext): 
   return items.some((item) => equal(item, value));
 }
 
-/** `k, v in c`: whether `v` is at `k`; false for sets, whose members have no keys here. */
+/** `k, v in c`: whether `v` is at `k`. A member of a set is its own key, as in references. */
 export function isMemberAt(key: Value, value: Value, collection: Value): boolean {
   if (typeof collection !== "object" || collection === null) return false;
-  if (collection.kind === "set") return false;
+  if (collection.kind === "set") return equal(key, value) && collection.has(value);
   const found =
     collection.kind === "object"
       ? collection.get(key)

@@ -144,14 +144,14 @@ export class DocNode {
 
   #object(e: Evaluation): Value {
     const tree = new ObjectTree();
-    this.#gather(tree, [], e);
-    e.conflicts.delete(this.id);
+    this.#gather(tree, [], false, e);
     if (!tree.hasConflict) return tree.build();
-    e.conflicts.set(this.id, tree);
+    e.results.noteConflict(this.id, tree);
     return RObject.EMPTY;
   }
 
-  #gather(tree: ObjectTree, prefix: readonly Value[], e: Evaluation): void {
+  /** @param sparse - whether rules above have variables in their heads: then only what has solutions is there */
+  #gather(tree: ObjectTree, prefix: readonly Value[], sparse: boolean, e: Evaluation): void {
     for (const clause of this.clauses) {
       const isSet = clause.kind === "set";
       const into = (path: readonly Value[], value: Value): void => {
@@ -160,20 +160,22 @@ export class DocNode {
       };
       for (const branch of clause.branches) branch.collect(newFrame(clause), e, into);
     }
-    for (const child of this.children.values()) child.#gatherBelow(tree, prefix, e);
+    const below = sparse || this.clauses.length > 0;
+    for (const child of this.children.values()) child.#gatherBelow(tree, prefix, below, e);
   }
 
-  #gatherBelow(tree: ObjectTree, prefix: readonly Value[], e: Evaluation): void {
+  #gatherBelow(tree: ObjectTree, prefix: readonly Value[], sparse: boolean, e: Evaluation): void {
     const path = [...prefix, this.path.at(-1) ?? null];
     if (this.kind === "function") return;
     if (this.kind === "package" || this.kind === "object") {
-      tree.ensure(path);
-      this.#gather(tree, path, e);
+      if (!sparse) tree.ensure(path);
+      this.#gather(tree, path, sparse, e);
       return;
     }
     const value = this.value(e);
-    if (value instanceof RSet && this.kind === "set") tree.insertSet(path, value);
-    else if (value !== undefined) tree.insert(path, value, false);
+    if (value instanceof RSet && this.kind === "set") {
+      if (!sparse || value.size > 0) tree.insertSet(path, value);
+    } else if (value !== undefined) tree.insert(path, value, false);
   }
 
   /** Base documents and virtual ones in one object; where both have a value, the base document's shows, as in OPA. */
@@ -196,7 +198,7 @@ export class DocNode {
   current(e: Evaluation): Value | undefined {
     if (e.overlay?.covers(this.path) === true) return e.base(this.path);
     const value = this.value(e);
-    if (e.conflicts.size > 0 && e.conflicts.has(this.id)) throw this.#keyConflict(e);
+    if (this.kind === "object" && e.results.conflict(this.id) !== undefined) throw this.#keyConflict(e);
     return value;
   }
 
@@ -209,7 +211,7 @@ export class DocNode {
     if (this.kind !== "object") return walk(this.current(e), path);
     if (e.overlay?.covers(this.path) === true) return walk(e.base(this.path), path);
     const value = this.value(e);
-    const tree = e.conflicts.size > 0 ? e.conflicts.get(this.id) : undefined;
+    const tree = e.results.conflict(this.id);
     if (tree === undefined) return walk(value, path);
     const found = tree.at(path);
     if (found.conflict) throw this.#keyConflict(e);
@@ -219,7 +221,7 @@ export class DocNode {
   /** Calls the function. Answers for scalar arguments are kept: those are cheap to recognise. */
   call(args: readonly Value[], e: Evaluation): Value | undefined {
     const id = this.#callId(args);
-    const known = id === undefined ? undefined : e.results.calls.get(id);
+    const known = id === undefined ? undefined : e.results.call(id);
     if (known !== undefined) return known === UNDEFINED ? undefined : (known as Value); // the map holds nothing else
     const weight = this.#weight;
     const outer = e.enter(this, weight);
