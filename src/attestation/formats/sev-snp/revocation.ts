@@ -53,8 +53,9 @@ function checkFreshness(trail: Trail<SnpCheck>, lists: readonly RevocationList[]
 
 function freshnessFault({ thisUpdate, nextUpdate }: RevocationList, now: number): string | undefined {
   if (nextUpdate === undefined) return "a revocation list without nextUpdate";
-  if (thisUpdate > now) return `a revocation list from the future (${isoTime(thisUpdate)})`;
-  return now > nextUpdate ? `a revocation list that expired at ${isoTime(nextUpdate)}` : undefined;
+  // Written so that a clock that gives no number refuses.
+  if (!(thisUpdate <= now)) return `a revocation list from the future (${isoTime(thisUpdate)})`;
+  return now <= nextUpdate ? undefined : `a revocation list that expired at ${isoTime(nextUpdate)}`;
 }
 
 /** Any genuine list counts, the older ones too: AMD does not take revocations back. */

@@ -287,6 +287,22 @@ const STORIES: readonly (readonly [name: string, check: SnpCheck, story: Story])
     { lists: [{ extensions: [{ oid: "2.5.29.28", critical: true, value: Buffer.from([0x30, 0]) }] }] },
   ],
   ["B11 a list from the future", "crl-freshness", { lists: [{ thisUpdate: new Date(NOW + DAY) }] }],
+  [
+    "E12 a clock that gives no time, where certificates may be of any age",
+    "crl-freshness",
+    { now: Number.NaN, lists: [{}], settings: { dangerouslyIgnoreCertificateValidity: true } },
+  ],
+  [
+    "B11 a list without an end",
+    "crl-freshness",
+    {
+      endorsements: (made, right) => ({
+        ...right,
+        revocationLists: async () => made.lists.map((list) => ({ ...list, nextUpdate: undefined })),
+      }),
+      lists: [{}],
+    },
+  ],
   ["B10 a list that has run out", "crl-freshness", { lists: [{ nextUpdate: new Date(NOW - 1000) }] }],
   [
     "B11 a list of another root is no list",

@@ -28,6 +28,13 @@ describe("the older JSON form", () => {
     );
   });
 
+  test("may have the new name of the key info", () => {
+    const report = Buffer.alloc(1184, 1);
+    const { _author_key_en: word, ...rest } = printOldReport(report);
+    const evidence = { attestation_report: { ...rest, key_info: word ?? null }, cert_chain: null };
+    expect(readSnpEvidence(evidence).report.equals(report)).toBe(true);
+  });
+
   test.each(["Milan", "Genoa", "Turin"] as const)("of %s verifies to the same claims", async (product) => {
     const made = await make({ product, report: { version: 5 } });
     const verifier = verifierFor({}, made);
