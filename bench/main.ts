@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import { benchFlood, benchFlows, benchHangingKds, benchRaw, report } from "./broker.ts";
+import { benchRego } from "./rego.ts";
 
 /** `npm run bench [-- NAME…] [-- --quick]`; without a name all that measure the broker. */
 const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
@@ -8,6 +9,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
     report("The same cryptographic operations alone, in this run", benchRaw());
   },
   flood: async (quick) => report("Abandoned handshakes", await benchFlood(quick)),
+  rego: async (quick) => report("Rego policies (CPU time, one thread, warm)", benchRego(quick)),
   kds: async () => report("A vendor's service that hangs", await benchHangingKds()),
 };
 

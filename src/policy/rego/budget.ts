@@ -53,9 +53,12 @@ export class Budget {
   #bytesLeft: number;
   readonly #deadline: number;
 
-  /** @param limits - overrides of single limits */
-  constructor(limits: Partial<Limits> = {}) {
-    this.limits = { ...DEFAULT_LIMITS, ...limits };
+  /**
+   * @param overrides - limits that differ from the default
+   * @param limits - all limits, where they are at hand; `overrides` then do not count
+   */
+  constructor(overrides: Partial<Limits> = {}, limits: Limits = { ...DEFAULT_LIMITS, ...overrides }) {
+    this.limits = limits;
     this.#stepsLeft = this.limits.steps;
     this.#nextReading = Math.max(0, this.#stepsLeft - STEPS_PER_CLOCK_READING);
     this.#cellsLeft = this.limits.cells;

@@ -64,6 +64,19 @@ export class Coverage extends SilentProbe {
   }
 }
 
+class Literals extends ClauseVisitor {
+  readonly #visit: (literal: ILiteral) => void;
+
+  constructor(visit: (literal: ILiteral) => void) {
+    super();
+    this.#visit = visit;
+  }
+
+  override literalFound(literal: ILiteral): void {
+    this.#visit(literal);
+  }
+}
+
 function coverableRows(policy: Policy): ReadonlyMap<string, ReadonlySet<number>> {
   const rows = new Map<string, Set<number>>();
   const add = (loc: Location): void => {
@@ -71,12 +84,9 @@ function coverableRows(policy: Policy): ReadonlyMap<string, ReadonlySet<number>>
     if (own === undefined) rows.set(loc.file, new Set([loc.row]));
     else own.add(loc.row);
   };
-  class Literals extends ClauseVisitor {
-    override literalFound(literal: ILiteral): void {
-      if (literal.statement.k !== "nothing") add(literal.loc);
-    }
-  }
-  const visitor = new Literals();
+  const visitor = new Literals((literal) => {
+    if (literal.statement.k !== "nothing") add(literal.loc);
+  });
   for (const clause of policy.analysis.clauses) {
     if (clause.isDefault) continue; // a default has nothing to run
     for (const branch of clause.branches) add(branch.loc);

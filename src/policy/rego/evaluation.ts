@@ -63,16 +63,30 @@ const MAX_CALL_MEMO = 1_024;
 /** Results that hold under one setting of input, data and mocks. */
 export class Memo {
   readonly documents: Memoised[];
-  readonly calls: Map<string, Value | typeof UNDEFINED> = new Map();
+  #calls: Map<string, Value | typeof UNDEFINED> | undefined;
   /** Documents with several values for one path: whoever asks for that path gets the error. */
-  readonly conflicts: Map<number, ObjectTree> = new Map();
+  #conflicts: Map<number, ObjectTree> | undefined;
 
   constructor(documents: number) {
     this.documents = new Array<Memoised>(documents).fill(undefined);
   }
 
+  call(id: string): Value | typeof UNDEFINED | undefined {
+    return this.#calls?.get(id);
+  }
+
+  conflict(document: number): ObjectTree | undefined {
+    return this.#conflicts?.get(document);
+  }
+
+  noteConflict(document: number, tree: ObjectTree): void {
+    this.#conflicts ??= new Map();
+    this.#conflicts.set(document, tree);
+  }
+
   remember(id: string, value: Value | undefined): void {
-    if (this.calls.size < MAX_CALL_MEMO) this.calls.set(id, value === undefined ? UNDEFINED : value);
+    this.#calls ??= new Map();
+    if (this.#calls.size < MAX_CALL_MEMO) this.#calls.set(id, value === undefined ? UNDEFINED : value);
   }
 }
 
@@ -80,7 +94,7 @@ export interface EvaluationSettings {
   readonly input: Value | undefined;
   readonly data: Value;
   readonly host: HostResolver;
-  readonly limits: Partial<Limits>;
+  readonly limits: Limits;
   /** Nanoseconds since 1970. */
   readonly nowNs: bigint;
   readonly randomBytes: (count: number) => Uint8Array;
@@ -111,7 +125,7 @@ export class Evaluation implements BuiltinContext {
   readonly nowNs: bigint;
   readonly regexCache: RegexCache;
   /** Answers of nondeterministic built-ins and host functions: one for each question. */
-  readonly memo: Map<string, Value> = new Map();
+  #memo: Map<string, Value> | undefined;
   readonly hostCalls: { name: string; args: readonly Value[]; value: Value }[] = [];
   readonly #settings: EvaluationSettings;
   #depth = 0;
@@ -127,13 +141,14 @@ export class Evaluation implements BuiltinContext {
     this.probe = settings.probe;
     this.nowNs = settings.nowNs;
     this.regexCache = settings.regexCache;
-    this.budget = new Budget(settings.limits);
+    this.budget = new Budget({}, settings.limits);
     this.results = new Memo(settings.documents);
     this.#outputLeft = this.budget.limits.outputBytes;
   }
 
-  get conflicts(): Map<number, ObjectTree> {
-    return this.results.conflicts;
+  get memo(): Map<string, Value> {
+    this.#memo ??= new Map();
+    return this.#memo;
   }
 
   get limits(): Limits {
@@ -219,7 +234,9 @@ export class Evaluation implements BuiltinContext {
 
   /** Asks the host, once for each list of arguments. @throws NeedHostValue */
   askHost(name: string, args: readonly Value[], result: HostType): Value {
-    const id = `host ${name} ${key(RArray.of(args))}`;
+    const [only] = args;
+    const isText = args.length === 1 && typeof only === "string";
+    const id = isText ? `host ${name} ${only}` : `host ${name} ${key(RArray.of(args))}`;
     const known = this.memo.get(id);
     if (known !== undefined) return known;
     this.charge(10);

@@ -65,7 +65,7 @@ export function newEvaluation(policy: Policy, program: Program, request: Evaluat
     input: request.input === undefined ? undefined : asValue(request.input),
     data: request.data === undefined ? RObject.EMPTY : asValue(request.data),
     host: request.host ?? noHost,
-    limits: { ...policy.limits, ...request.limits },
+    limits: request.limits === undefined ? policy.limits : { ...policy.limits, ...request.limits },
     nowNs: request.nowNs ?? 0n,
     randomBytes: request.randomBytes ?? randomBytes,
     strict: request.strict ?? true,

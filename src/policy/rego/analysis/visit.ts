@@ -112,11 +112,19 @@ export class ClauseVisitor {
   }
 }
 
-export function visitClauseCalls(clause: IClause, visit: (call: Call) => void): void {
-  class Calls extends ClauseVisitor {
-    override call(term: Call): void {
-      visit(term);
-    }
+class Calls extends ClauseVisitor {
+  readonly #visit: (call: Call) => void;
+
+  constructor(visit: (call: Call) => void) {
+    super();
+    this.#visit = visit;
   }
-  new Calls().clause(clause);
+
+  override call(term: Call): void {
+    this.#visit(term);
+  }
+}
+
+export function visitClauseCalls(clause: IClause, visit: (call: Call) => void): void {
+  new Calls(visit).clause(clause);
 }

@@ -179,6 +179,7 @@ export class BodyParser extends TermParser {
     const depths = this.depths();
     this.next();
     if (this.isOp("}")) return true;
+    if (this.isWord("not") || this.isWord("some") || this.isKeyword("every")) return false;
     try {
       this.term();
       return this.isOp(":") || this.isOp("|");
