@@ -47,43 +47,50 @@ async function filesBelow(folder: string): Promise<readonly string[]> {
 
 /**
  * Policies of a broker all live in the package `policy`, one file each, so files cannot simply be put together.
- * `name_test.rego` beside `name.rego` makes a pair, tested with every other file except those of other pairs that
- * share a package with it. What belongs to no pair is tested as a whole, as OPA does.
+ * `name_test.rego` beside `name.rego` makes a pair, which is tested with every other file, except those of pairs
+ * that share a package: they contradict each other. What belongs to no pair is tested as a whole, as OPA does.
  */
 export async function testUnits(paths: readonly string[]): Promise<readonly TestUnit[]> {
   const modules = await readModules(await policyFiles(paths));
+  const pairs = pairsOf(modules);
+  const inPairs = new Set(pairs.flatMap(({ subject, test }) => [subject, test]));
+  const rest = modules.filter((module) => !inPairs.has(module));
+  const libraries = rest.filter((module) => !isTest(module));
+  const units = pairs.map((own): TestUnit => {
+    const others = singles(pairs.filter((pair) => pair.package !== own.package));
+    const together = [own.subject, own.test, ...libraries, ...others];
+    return { modules: together, testFiles: new Set([own.subject.file, own.test.file]) };
+  });
+  if (rest.length === 0) return units;
+  return [
+    ...units,
+    { modules: [...rest, ...singles(pairs)], testFiles: new Set(rest.map(({ file }) => file)) },
+  ];
+}
+
+interface Pair {
+  readonly subject: ModuleText;
+  readonly test: ModuleText;
+  readonly package: string;
+}
+
+function pairsOf(modules: readonly ModuleText[]): readonly Pair[] {
   const byFile = new Map(modules.map((module) => [module.file, module]));
-  const pairs = modules.flatMap((test) => {
+  return modules.flatMap((test) => {
     const subject = byFile.get(testedFile(test.file) ?? "");
     return subject === undefined ? [] : [{ subject, test, package: packageOf(subject) }];
   });
-  const paired = new Map(pairs.flatMap((pair) => [pair.subject, pair.test].map((module) => [module, pair])));
-  const units = pairs.map((own): TestUnit => {
-    const together = modules.filter((module) => {
-      const pair = paired.get(module);
-      return pair === undefined ? !isTest(module) : pair === own || pair.package !== own.package;
-    });
-    return { modules: together, testFiles: new Set([own.subject.file, own.test.file]) };
-  });
-  const rest = modules.filter((module) => !paired.has(module));
-  return rest.length === 0 ? units : [...units, restUnit(rest, modules, paired.size === 0, pairs)];
+}
+
+/** Policies that are alone in their package. */
+function singles(pairs: readonly Pair[]): readonly ModuleText[] {
+  return pairs
+    .filter((pair) => pairs.filter((other) => other.package === pair.package).length === 1)
+    .map(({ subject }) => subject);
 }
 
 function isTest({ file }: ModuleText): boolean {
   return file.endsWith(TEST_ENDING);
-}
-
-/** Files of no pair, with those policies that no other one contradicts. */
-function restUnit(
-  rest: readonly ModuleText[],
-  all: readonly ModuleText[],
-  alone: boolean,
-  pairs: readonly { readonly subject: ModuleText; readonly package: string }[],
-): TestUnit {
-  const testFiles = new Set(rest.map(({ file }) => file));
-  if (alone) return { modules: all, testFiles };
-  const single = pairs.filter((pair) => pairs.filter((other) => other.package === pair.package).length === 1);
-  return { modules: [...rest, ...single.map(({ subject }) => subject)], testFiles };
 }
 
 /** Text that cannot be read has a package of its own: compiling it will say what is wrong with it. */

@@ -4,6 +4,7 @@ import { Environment } from "./analysis/environment.ts";
 import type { IBody, ILiteral, ITerm } from "./analysis/ir.ts";
 import { Variable } from "./analysis/ir.ts";
 import { declaredNames } from "./analysis/names.ts";
+import type { LiteralPlan } from "./analysis/plan.ts";
 import { Problems } from "./analysis/problems.ts";
 import { BodyResolver } from "./analysis/resolve-body.ts";
 import { SafetyPlanner } from "./analysis/safety.ts";
@@ -102,9 +103,17 @@ function compileQuery(policy: Policy, source: Body, dialect: Dialect, problems: 
     free: body.free,
     literals: body.literals.map((literal, at) => capture(literal, values[at])),
   };
-  const plans = problems.hasErrors ? [] : new SafetyPlanner(problems).body(captured, new Bound());
+  const plans = problems.hasErrors ? [] : plan(body, captured, problems);
   const compiler = new StepCompiler(policy.program.root, policy.program.functions);
   return { compiler, body: (next) => compiler.body(plans, next), values, names, source };
+}
+
+/** What is unsafe is told of the text as it was written, without the helpers that capture values. */
+function plan(written: IBody, captured: IBody, problems: Problems): readonly LiteralPlan[] {
+  const trial = new Problems();
+  const plans = new SafetyPlanner(trial).body(captured, new Bound());
+  if (trial.hasErrors) new SafetyPlanner(problems).body(written, new Bound());
+  return plans;
 }
 
 /** A plain expression has a value of its own to show; a condition shows `true`. */

@@ -5,6 +5,7 @@
 import { performance } from "node:perf_hooks";
 import { dataPath, type TreeNode } from "./analysis/tree.ts";
 import type { RegoEvalError } from "./errors.ts";
+import { explain } from "./explain.ts";
 import type { Policy } from "./policy.ts";
 import type { EvaluationRequest, Outcome } from "./run.ts";
 
@@ -70,7 +71,23 @@ function runTest(policy: Policy, rule: TestRule, run: TestRun): TestResult {
   const start = performance.now();
   const outcome = policy.evaluate(rule.path, requestOf(run));
   const milliseconds = performance.now() - start;
-  return { ...common, milliseconds, prints: outcome.stats.prints, ...verdict(outcome) };
+  const judged = verdict(outcome);
+  const reason = judged.outcome === "fail" ? failedAt(policy, rule, run) : undefined;
+  return {
+    ...common,
+    milliseconds,
+    prints: outcome.stats.prints,
+    ...judged,
+    ...(reason === undefined ? {} : { reason: `${judged.reason}: ${reason}` }),
+  };
+}
+
+/** The first literal of the test that does not hold. */
+function failedAt(policy: Policy, rule: TestRule, run: TestRun): string | undefined {
+  const { probe: _, ...request } = requestOf(run);
+  const { branches } = explain(policy, rule.path, request).whyNot;
+  const literal = branches.find((branch) => branch.literal !== undefined)?.literal;
+  return literal === undefined ? undefined : `line ${literal.location.row}: ${literal.text}`;
 }
 
 function requestOf({ host, nowNs, probe, limits, data }: TestRun): EvaluationRequest {
