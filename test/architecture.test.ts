@@ -157,7 +157,7 @@ describe("architecture", () => {
     ]);
     for (const file of ["sessions/sessions.ts", "sessions/session-record.ts", "crypto/bytes.ts"])
       expect(TEXTS.get(file)).toContain("timingSafeEqual(");
-    for (const file of ["attestation/verifiers/snp/verify.ts", "attestation/verifiers/sample/verify.ts"])
+    for (const file of ["attestation/verifiers/snp/steps.ts", "attestation/verifiers/sample/verify.ts"])
       expect(TEXTS.get(file)).toContain("equalBytes(");
   });
 
