@@ -25,6 +25,21 @@ provisioned := {
 	"xfam": ["f"],
 	"tdvfkernel": "aa",
 	"tdvfkernelparams": "bb",
+	"measurement": ["bQ=="],
+	"snp_pcr11": ["p"],
+	"tcb_bootloader": ["4"],
+	"tcb_microcode": ["213"],
+	"tcb_snp": ["22"],
+	"tcb_tee": ["0"],
+	"smt_enabled": ["true"],
+	"tsme_enabled": ["false"],
+	"abi_major": ["1"],
+	"abi_minor": ["31"],
+	"single_socket": ["false"],
+	"smt_allowed": ["true"],
+	"tdx_pcr11": ["q"],
+	"tpm_pcr11": ["r"],
+	"trusted_aks": ["k"],
 }
 
 lookup(id) := object.get(provisioned, id, null)
@@ -141,4 +156,225 @@ test_identifiers_of_the_agent_policy if {
 	}}]
 	expected := {"container_images": ["registry.example/app:1"], "container_uids": [65534]}
 	policy.validated == expected with input.init_data_claims as {"agent_policy_claims": {"containers": containers}}
+}
+
+test_snp_every_firmware_version_counts if {
+	every part in ["bootloader", "microcode", "snp", "tee"] {
+		other := object.union(snp, {sprintf("reported_tcb_%s", [part]): 99})
+		verdict(policy.trust_claims) == [3, 97, 2] with input as {"snp": other} with query_reference_value as lookup
+	}
+}
+
+test_snp_every_setting_counts if {
+	every name, value in {
+		"platform_smt_enabled": false,
+		"platform_tsme_enabled": true,
+		"policy_abi_major": 2,
+		"policy_abi_minor": 32,
+		"policy_single_socket": true,
+		"policy_smt_allowed": false,
+	} {
+		other := object.union(snp, {name: value})
+		verdict(policy.trust_claims) == [3, 2, 3] with input as {"snp": other} with query_reference_value as lookup
+	}
+}
+
+test_snp_with_a_migration_agent if {
+	migrating := object.union(snp, {"policy_migrate_ma": true})
+	verdict(policy.trust_claims) == [3, 2, 36] with input as {"snp": migrating} with query_reference_value as lookup
+}
+
+test_snp_one_value_where_a_list_belongs if {
+	verdict(policy.trust_claims) == [33, 97, 3] with input as {"snp": snp} with query_reference_value as 4
+}
+
+test_tdx_of_another_vendor if {
+	every name in ["tee_type", "vendor_id"] {
+		other := object.union(tdx, {"quote": {"header": {name: "00"}}})
+		verdict(policy.trust_claims) == [3, 97, 2] with input as {"tdx": other} with query_reference_value as lookup
+	}
+}
+
+test_tdx_with_another_firmware if {
+	other := object.union(tdx, {"quote": {"body": {"mr_td": "x"}}})
+	verdict(policy.trust_claims) == [3, 97, 2] with input as {"tdx": other} with query_reference_value as lookup
+}
+
+test_tdx_with_another_register if {
+	every name in ["rtmr_1", "rtmr_2"] {
+		other := object.union(tdx, {"quote": {"body": {name: "x"}}})
+		verdict(policy.trust_claims) == [33, 2, 2] with input as {"tdx": other} with query_reference_value as lookup
+	}
+}
+
+test_tdx_with_another_kernel_or_command_line if {
+	every name in ["tdvfkernel", "tdvfkernelparams"] {
+		lacking := object.remove(provisioned, [name])
+		verdict(policy.trust_claims) == [4, 2, 2] with input as {"tdx": tdx}
+			with data.fixture as lacking
+			with query_reference_value as lookup_in_fixture
+	}
+}
+
+lookup_in_fixture(id) := object.get(data.fixture, id, null)
+
+test_tdx_with_expired_collateral if {
+	expired := object.union(tdx, {"collateral_expiration_status": "1"})
+	verdict(policy.trust_claims) == [3, 97, 2] with input as {"tdx": expired} with query_reference_value as lookup
+}
+
+test_tdx_under_a_debugger if {
+	debugged := object.union(tdx, {"td_attributes": {"debug": true}})
+	verdict(policy.trust_claims) == [3, 2, 36] with input as {"tdx": debugged} with query_reference_value as lookup
+}
+
+test_tdx_with_other_features if {
+	other := object.union(tdx, {"quote": {"body": {"xfam": "x"}}})
+	verdict(policy.trust_claims) == [3, 2, 36] with input as {"tdx": other} with query_reference_value as lookup
+}
+
+test_tdx_without_reference_values_is_contraindicated if {
+	verdict(policy.trust_claims) == [33, 97, 36] with input as {"tdx": tdx} with query_reference_value as nothing
+}
+
+azure_snp := {
+	"measurement": "bQ==",
+	"tpm": {"pcr11": "p"},
+	"reported_tcb_bootloader": "4",
+	"reported_tcb_microcode": "213",
+	"reported_tcb_snp": "22",
+	"reported_tcb_tee": "0",
+	"policy_debug_allowed": "false",
+	"platform_smt_enabled": "true",
+	"platform_tsme_enabled": "false",
+	"policy_abi_major": "1",
+	"policy_abi_minor": "31",
+	"policy_single_socket": "false",
+	"policy_smt_allowed": "true",
+}
+
+azure_snp_verdict(claims) := got if {
+	got := verdict(policy.trust_claims) with input as {"az-snp-vtpm": claims}
+		with query_reference_value as lookup
+}
+
+test_azure_snp_as_provisioned if azure_snp_verdict(azure_snp) == [3, 2, 2]
+
+test_azure_snp_every_claim_counts if {
+	every claim, expected in {
+		"measurement": [33, 2, 2],
+		"tpm": [33, 2, 2],
+		"reported_tcb_bootloader": [3, 97, 2],
+		"reported_tcb_microcode": [3, 97, 2],
+		"reported_tcb_snp": [3, 97, 2],
+		"reported_tcb_tee": [3, 97, 2],
+		"platform_smt_enabled": [3, 2, 36],
+		"platform_tsme_enabled": [3, 2, 36],
+		"policy_abi_major": [3, 2, 36],
+		"policy_abi_minor": [3, 2, 36],
+		"policy_single_socket": [3, 2, 36],
+		"policy_smt_allowed": [3, 2, 36],
+	} {
+		azure_snp_verdict(object.remove(azure_snp, [claim])) == expected
+	}
+}
+
+test_azure_snp_under_a_debugger if {
+	azure_snp_verdict(object.union(azure_snp, {"policy_debug_allowed": "true"})) == [3, 2, 36]
+}
+
+test_azure_snp_numbers_are_no_text if {
+	azure_snp_verdict(object.union(azure_snp, {"reported_tcb_snp": 22})) == [3, 97, 2]
+}
+
+azure_tdx := {
+	"quote": {
+		"header": {"tee_type": "81000000", "vendor_id": "939a7233f79c4ca9940a0db3957f0607"},
+		"body": {"mr_td": "t", "xfam": "f"},
+	},
+	"td_attributes": {"debug": false},
+	"tcb_status": "UpToDate",
+	"tpm": {"pcr11": "q"},
+}
+
+azure_tdx_verdict(changes) := got if {
+	got := verdict(policy.trust_claims) with input as {"az-tdx-vtpm": object.union(azure_tdx, changes)}
+		with query_reference_value as lookup
+}
+
+test_azure_tdx_as_provisioned if azure_tdx_verdict({}) == [3, 2, 2]
+
+test_azure_tdx_every_claim_counts if {
+	azure_tdx_verdict({"tpm": {"pcr11": "x"}}) == [33, 2, 2]
+	azure_tdx_verdict({"quote": {"header": {"tee_type": "x"}}}) == [3, 97, 2]
+	azure_tdx_verdict({"quote": {"header": {"vendor_id": "x"}}}) == [3, 97, 2]
+	azure_tdx_verdict({"quote": {"body": {"mr_td": "x"}}}) == [3, 97, 2]
+	azure_tdx_verdict({"tcb_status": "OutOfDate"}) == [3, 97, 2]
+	azure_tdx_verdict({"collateral_expiration_status": "1"}) == [3, 97, 2]
+	azure_tdx_verdict({"quote": {"body": {"xfam": "x"}}}) == [3, 2, 36]
+	azure_tdx_verdict({"td_attributes": {"debug": true}}) == [3, 2, 36]
+}
+
+tpm_verdict(claims) := got if {
+	got := verdict(policy.trust_claims) with input as {"tpm": claims}
+		with query_reference_value as lookup
+}
+
+test_tpm_with_a_known_key if tpm_verdict({"pcr11": "r", "ak_public": "k"}) == [3, 2, 0]
+
+test_tpm_needs_register_and_key if {
+	tpm_verdict({"pcr11": "x", "ak_public": "k"}) == [33, 2, 0]
+	tpm_verdict({"pcr11": "r", "ak_public": "x"}) == [33, 2, 0]
+	tpm_verdict({"pcr11": "r"}) == [33, 2, 0]
+}
+
+test_se_is_vouched_for_by_its_verifier if {
+	verdict(policy.trust_claims) == [3, 2, 2] with input as {"se": {}} with query_reference_value as nothing
+}
+
+test_sample_every_condition_counts if {
+	sample_verdict({"launch_digest": "x"}) == [33, 2, 2]
+	sample_verdict({"svn": "2"}) == [3, 97, 2]
+	sample_verdict({"platform_version": {"major": 2}}) == [3, 97, 2]
+	sample_verdict({"platform_version": {"minor": 3}}) == [3, 97, 2]
+	sample_verdict({"platform_version": {"minor": 5}}) == [3, 2, 2]
+	sample_verdict({"debug": true}) == [3, 2, 36]
+}
+
+sample_verdict(changes) := got if {
+	got := verdict(policy.trust_claims) with input as {"sample": object.union(sample, changes)}
+		with query_reference_value as lookup
+}
+
+# In Rego's order every number is greater than null, than false and than true.
+test_sample_a_minimum_that_is_no_number_is_no_minimum if {
+	every minimum in [null, false, true] {
+		without := object.union(provisioned, {"minimum_minor_version": minimum})
+		verdict(policy.trust_claims) == [3, 97, 2] with input as {"sample": sample}
+			with data.fixture as without
+			with query_reference_value as lookup_in_fixture
+	}
+}
+
+test_all_eight_claims_are_always_there if {
+	every evidence in [{}, {"snp": {}}, {"unknown": {}}] {
+		count(policy.trust_claims) == 8 with input as evidence with query_reference_value as nothing
+	}
+}
+
+test_tdx_events_of_another_kind if {
+	every event in [
+		# The digest of the kernel, in an event that is not about loading one.
+		{"type_name": "EV_IPL", "digests": [{"digest": "aa"}], "details": {"device_paths": ["File(kernel)"]}},
+		# And one that loads something, which nobody says is the kernel.
+		{"type_name": "EV_EFI_BOOT_SERVICES_APPLICATION", "digests": [{"digest": "aa"}], "details": {}},
+	] {
+		other := object.union(tdx, {"uefi_event_logs": [event, tdx.uefi_event_logs[1]]})
+		verdict(policy.trust_claims) == [4, 2, 2] with input as {"tdx": other} with query_reference_value as lookup
+	}
+}
+
+test_the_extension_names_what_is_validated if {
+	expected := [{"name": "ear.trustee.identifiers", "key": -18, "value": {"validated": {}}}]
+	policy.extensions == expected with input as {"snp": snp}
 }

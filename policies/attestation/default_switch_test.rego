@@ -47,3 +47,32 @@ test_every_property_of_the_measurements_counts if {
 		verdict(policy.trust_claims) == [33, 2, 2] with input as {"nvidia": other} with query_reference_value as lookup
 	}
 }
+
+test_every_proof_of_identity_counts if {
+	every name in ["attestation-report-cert-chain-fwid-match", "attestation-report-parsed", "attestation-report-signature-verified", "arch-check"] {
+		other := object.union(switch, {sprintf("x-nvidia-switch-%s", [name]): false})
+		verdict(policy.trust_claims) == [3, 97, 2] with input as {"nvidia": other} with query_reference_value as lookup
+	}
+}
+
+test_every_word_about_a_certificate_counts if {
+	every word in ["x-nvidia-cert-ocsp-status", "x-nvidia-cert-status"] {
+		bad := object.union(chain, {word: "x"})
+		identity := object.union(switch, {"x-nvidia-switch-attestation-report-cert-chain": bad})
+		verdict(policy.trust_claims) == [3, 97, 2] with input as {"nvidia": identity} with query_reference_value as lookup
+		measurements := object.union(switch, {"x-nvidia-switch-bios-rim-cert-chain": bad})
+		verdict(policy.trust_claims) == [33, 2, 2] with input as {"nvidia": measurements} with query_reference_value as lookup
+	}
+}
+
+test_every_setting_counts if {
+	every name, value in {"secboot": false, "dbgstat": "enabled"} {
+		other := object.union(switch, {name: value})
+		verdict(policy.trust_claims) == [3, 2, 36] with input as {"nvidia": other} with query_reference_value as lookup
+	}
+}
+
+test_measurements_that_do_not_match if {
+	other := object.union(switch, {"measres": "fail"})
+	verdict(policy.trust_claims) == [33, 2, 2] with input as {"nvidia": other} with query_reference_value as lookup
+}

@@ -32,3 +32,28 @@ test_tdx if allowed("team-a", guest("affirming", {"tdx": {"quote": {"body": {"mr
 test_evidence_without_measurement if not allowed("team-a", guest("affirming", {"snp": {}}))
 
 test_sample_evidence if not allowed("team-a", guest("affirming", {"sample": {"measurement": "m1"}}))
+
+registered_guest := guest("affirming", {"snp": {"measurement": "m1"}})
+
+released(token, plugin, register) if {
+	policy.allow with input as token
+		with data.plugin as plugin
+		with data["resource-path"] as ["team-a", "luks", "disk1"]
+		with query_reference_value as register
+}
+
+test_only_the_resource_plugin if {
+	released(registered_guest, "resource", ["m1"])
+	not released(registered_guest, "pkcs11", ["m1"])
+}
+
+test_a_register_that_is_no_list if {
+	every register in [null, "m1", {"a": "m1"}] {
+		not released(registered_guest, "resource", register)
+	}
+}
+
+test_a_device_that_is_not_affirming if {
+	device := {"submods": {"gpu0": {"ear.status": "warning"}}}
+	not released(object.union(registered_guest, device), "resource", ["m1"])
+}
