@@ -182,8 +182,8 @@ export class Evaluation implements BuiltinContext {
 
   /** Beyond the limit output is dropped, not refused: printing must not change an answer. */
   print(line: string): void {
-    if (this.prints.length >= this.limits.outputLines || line.length > this.#outputLeft) return;
-    this.#outputLeft -= line.length;
+    if (this.prints.length >= this.limits.outputLines || line.length >= this.#outputLeft) return;
+    this.#outputLeft -= line.length + 1;
     this.prints.push(line);
   }
 

@@ -84,8 +84,10 @@ class ModulePrinter extends TermPrinter {
   }
 
   /** Prints a piece of source that has no comments between its lines any more. */
-  #line(text: string, loc: Pick<Location, "row" | "endRow">): void {
-    this.#lines.push(`${this.margin}${text}${this.#trailing(loc.endRow)}`);
+  #line(text: string, loc: Pick<Location, "row" | "endRow">, nextRow = Number.POSITIVE_INFINITY): void {
+    // A comment behind several literals of one line belongs to the last of them.
+    const comment = nextRow > loc.endRow ? this.#trailing(loc.endRow) : "";
+    this.#lines.push(`${this.margin}${text}${comment}`);
     this.#row = loc.endRow;
   }
 
@@ -140,7 +142,7 @@ class ModulePrinter extends TermPrinter {
       this.#line(`${lead} ${this.#literal(first)}`, { row: loc.row, endRow: first.loc.endRow });
       return;
     }
-    this.#line(lead === "" ? "{" : `${lead} {`, { row: loc.row, endRow: loc.endRow });
+    this.#line(lead === "" ? "{" : `${lead} {`, loc, first?.loc.row);
     this.#block(body);
     this.indented(() => this.#flushBefore(end, loc.col + 1));
     this.#line("}", { row: end, endRow: end });
@@ -156,11 +158,11 @@ class ModulePrinter extends TermPrinter {
   #block(body: Body): void {
     this.indented(() => {
       this.#row = body[0]?.loc.row ?? this.#row;
-      for (const literal of body) this.#literalLine(literal);
+      for (const [at, literal] of body.entries()) this.#literalLine(literal, body[at + 1]?.loc.row);
     });
   }
 
-  #literalLine(literal: Literal): void {
+  #literalLine(literal: Literal, nextRow: number | undefined): void {
     const { loc, statement } = literal;
     this.#flushBefore(loc.row);
     if (loc.row > this.#row + 1) this.#blank();
@@ -169,7 +171,7 @@ class ModulePrinter extends TermPrinter {
       return;
     }
     this.#flushBefore(loc.endRow);
-    this.#line(this.#literal(literal), loc);
+    this.#line(this.#literal(literal), loc, nextRow);
   }
 
   #every(literal: Literal): void {
