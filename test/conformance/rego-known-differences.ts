@@ -1,0 +1,97 @@
+/**
+ * Where our engine and OPA may differ, each with its reason. Whatever is not written here is a fault of ours, and
+ * the differential test fails.
+ *
+ * What the generator does not write, because the engines differ by intent:
+ * - undefined operands of a call under `not`: OPA evaluates the operands before the negation, so the whole literal is
+ *   undefined; for us, and for the language as described, `not` succeeds when its expression has no value
+ * - a body that is `not true` alone before a computed head value: OPA drops it and the rule succeeds
+ * - integers written with an exponent: OPA keeps the text (`1e2`), prints it and does not take it for an integer
+ * - two values for one path in a document that other rules read: which of several errors comes first, or whether a
+ *   failed literal hides it, depends on the order of evaluation
+ * - a variable bound late and read in a nested body before it: OPA's order of passes decides whether it is unsafe
+ * - functions replaced by references without a value, or after `every`: OPA looks at them late, or refuses them
+ */
+import type { Finding, Outcome } from "../../src/policy/rego/index.ts";
+import { agree } from "../support/opa-answers.ts";
+import type { OpaAnswer, OpaError } from "../support/opa-server.ts";
+
+/** Errors that OPA raises for a text that we accept with a warning. */
+export const ACCEPTED_WITH_WARNING: readonly { readonly why: string; readonly matches: RegExp }[] = [
+  {
+    why: "types are told as warnings: a comparison that never matches is no reason to refuse a policy",
+    matches: /^rego_type_error: /,
+  },
+  {
+    why: "an unused `some` variable is told as a warning",
+    matches: /^rego_compile_error: (declared|assigned) var \w+ unused$/,
+  },
+  {
+    why: "a wildcard inside a negated expression means `there is none`, with a warning",
+    matches: /^rego_unsafe_var_error: var _ is unsafe$/,
+  },
+];
+
+/** Why OPA's refusal of a text that we accept is in order, or undefined when it is not. */
+export function whyAccepted(errors: readonly OpaError[]): string | undefined {
+  const reasons = errors
+    .filter(({ message }) => message !== "error limit reached")
+    .map(({ code, message }) =>
+      ACCEPTED_WITH_WARNING.find(({ matches }) => matches.test(`${code}: ${message}`)),
+    );
+  return reasons.every((reason) => reason !== undefined) ? reasons[0]?.why : undefined;
+}
+
+/** Arithmetic in which OPA's fractions of 64 bits and our doubles need not agree beyond 2^53. */
+const INEXACT = /\d\.\d|\b(round|ceil|floor|units\.)|\w \/ /;
+
+/**
+ * Why two large integers may differ in their last digits: a double has 53 bits, and OPA's `round`, `ceil` and
+ * `floor` of integers beyond 64 bits are no more exact than its fractions.
+ */
+export function mayBeInexact(text: string): boolean {
+  return INEXACT.test(text);
+}
+
+/** Why our refusal of a text that OPA accepts is in order, or undefined when it is not. */
+export function whyRefused(_findings: readonly Finding[]): string | undefined {
+  return undefined;
+}
+
+/**
+ * Why two answers may differ when failing built-ins end an evaluation. The lenient answers are compared without
+ * exception; here only the failure itself may be seen by one engine and not by the other.
+ */
+export function whyStrictDiffers(
+  strict: Outcome,
+  lenient: Outcome,
+  opa: OpaAnswer,
+  inexact: boolean,
+): string | undefined {
+  if (agree(strict, opa, inexact)) return undefined;
+  if (opa.kind === "error" && opa.errors.every(({ message }) => message.includes("json.patch: "))) {
+    return "json.patch is undefined when an operation fails, and no error";
+  }
+  if (isBuiltinFailure(strict) && agree(lenient, opa, inexact)) {
+    return "OPA evaluates in another order (index, operands first) and does not come to the failing built-in";
+  }
+  const theirsFailed = opa.kind === "error" && opa.errors.every(isBuiltinError);
+  if (theirsFailed && isConflict(strict))
+    return "of several errors each engine tells the first that it meets";
+  if (theirsFailed && lenient.stats.diagnostics.length === 0) {
+    return "we evaluate in another order (operands as written) and do not come to the failing built-in";
+  }
+  return undefined;
+}
+
+function isBuiltinFailure(outcome: Outcome): boolean {
+  return outcome.kind === "error" && isBuiltinError(outcome.error);
+}
+
+function isBuiltinError({ code }: { readonly code: string }): boolean {
+  return code === "eval_builtin_error" || code === "eval_type_error";
+}
+
+function isConflict(outcome: Outcome): boolean {
+  return outcome.kind === "error" && outcome.error.code === "eval_conflict_error";
+}
