@@ -180,7 +180,10 @@ function withAbsolutePaths(config: Found, baseDirectory: string | undefined): Fo
 
 /** Fills in the defaults that depend on another option. */
 function complete(config: Found): KeywardenConfig {
-  const { dataDirectory, secrets, audit } = config;
+  const { dataDirectory, secrets, audit, verifiers } = config;
+  const { snp } = verifiers;
+  // What was fetched once must survive a restart on a day on which the vendor's service does not answer.
+  const cacheFolder = snp.kds.cacheFolder ?? join(dataDirectory, "amd-kds");
   return {
     ...config,
     secrets: {
@@ -188,6 +191,7 @@ function complete(config: Found): KeywardenConfig {
       fs: { ...secrets.fs, folder: secrets.fs.folder ?? join(dataDirectory, "secrets") },
     },
     audit: { ...audit, file: audit.file ?? join(dataDirectory, "audit.ndjson") },
+    verifiers: { ...verifiers, snp: { ...snp, kds: { ...snp.kds, cacheFolder } } },
   };
 }
 

@@ -96,7 +96,9 @@ const kdsSchema = z
     cacheFolder: filePath()
       .optional()
       .meta({ examples: ["data/amd-kds"] })
-      .describe("Folder that keeps verified certificates and CRLs across restarts; none if absent."),
+      .describe(
+        "Folder that keeps verified certificates and CRLs across restarts; `<dataDirectory>/amd-kds` if absent.",
+      ),
   })
   .prefault({})
   .describe("AMD's key distribution service (KDS).");
