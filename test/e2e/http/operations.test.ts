@@ -116,7 +116,8 @@ describe("draining", () => {
       await finish.passed;
       return { token: "t.t.t", tokenExpiresAt: 0 };
     };
-    const waiting = attest(server.port, cookie, attestBody(nonce));
+    const headers = { cookie, connection: "keep-alive" };
+    const waiting = server.call("POST", "/kbs/v0/attest", { headers, body: attestBody(nonce) });
     await begun.passed;
     const drained = server.server.drain(60_000);
     expect((await server.health.report()).ready).toBe(false);
