@@ -11,7 +11,7 @@ import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isArray, isObject, member } from "../json/write.ts";
 import { asTokenAlgorithm, keyFits, type VerificationKey } from "./algorithms.ts";
 import { importPublicJwk } from "./jwk.ts";
-import type { KeySource } from "./key-source.ts";
+import type { KeyChoice, KeySource } from "./key-source.ts";
 import { tokenRefused } from "./refusal.ts";
 
 export interface CertificateKeysOptions {
@@ -57,9 +57,9 @@ export class CertificateKeys implements KeySource {
     this.#now = options.now;
   }
 
-  candidates(header: JsonObject): readonly VerificationKey[] {
+  candidates(header: JsonObject): KeyChoice {
     try {
-      return this.#candidates(header);
+      return { version: this.version, keys: this.#candidates(header) };
     } catch (error) {
       if (error instanceof DerError) throw tokenRefused("its x5c holds a malformed certificate", error);
       throw error;

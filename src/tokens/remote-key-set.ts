@@ -6,7 +6,7 @@ import type { VerificationKey } from "./algorithms.ts";
 import { DISCOVERY_PATH } from "./documents.ts";
 import type { DocumentFetcher } from "./https-documents.ts";
 import { parseKeySet } from "./jwk.ts";
-import type { KeySource } from "./key-source.ts";
+import type { KeyChoice, KeySource } from "./key-source.ts";
 
 export interface RemoteKeySetOptions {
   /** A JWK set, or the issuer URL of an OpenID provider. */
@@ -26,6 +26,8 @@ export interface RemoteKeySetOptions {
 const DEFAULT_REFRESH_AFTER_MS = 5 * 60_000;
 const DEFAULT_MAX_AGE_MS = 24 * 3_600_000;
 const DEFAULT_MIN_INTERVAL_MS = 30_000;
+/** Version of a set that no longer counts. */
+const UNUSABLE = -1;
 
 /**
  * Keys of another issuer, fetched from its JWK set. One fetch at a time; a token with an unknown `kid` causes a
@@ -47,7 +49,7 @@ export class RemoteKeySet implements KeySource {
 
   get version(): number {
     // A set that is too old has no keys, so what rested on them must fall too.
-    return this.#isUsable() ? this.#version : this.#version + 0.5;
+    return this.#isUsable() ? this.#version : UNUSABLE;
   }
 
   /** Fetches now, for start-up and readiness. @throws KbsError `collateral-unavailable` */
@@ -56,12 +58,13 @@ export class RemoteKeySet implements KeySource {
     if (!this.#isUsable()) throw unavailable();
   }
 
-  async candidates(header: JsonObject): Promise<readonly VerificationKey[]> {
+  async candidates(header: JsonObject): Promise<KeyChoice> {
     const kid = member(header, "kid");
-    if (typeof kid !== "string") return [];
+    if (typeof kid !== "string") return { version: this.version, keys: [] };
     if (!this.#isUsable() || !this.#has(kid)) await this.#refresh();
     else if (this.#age() > (this.#options.refreshAfterMs ?? DEFAULT_REFRESH_AFTER_MS)) void this.#refresh();
-    return this.#isUsable() ? this.#keys.filter((key) => key.kid === kid) : [];
+    const keys = this.#isUsable() ? this.#keys.filter((key) => key.kid === kid) : [];
+    return { version: this.version, keys };
   }
 
   #has(kid: string): boolean {

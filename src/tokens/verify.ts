@@ -142,9 +142,8 @@ export class TokenVerifier {
     signal: AbortSignal,
   ): Promise<Remembered | undefined> {
     const alg = member(jws.header, "alg");
-    // Read before the keys: a key that is dropped meanwhile must not count as still trusted.
-    const version = issuer.keys.version;
-    for (const key of await issuer.keys.candidates(jws.header, signal)) {
+    const { version, keys } = await issuer.keys.candidates(jws.header, signal);
+    for (const key of keys) {
       if (key.algorithm !== alg || !issuer.algorithms.includes(key.algorithm)) continue;
       if (!verifySignature(key, jws.signed, jws.signature)) continue;
       const claims = parseObject(jws.payload, "payload");

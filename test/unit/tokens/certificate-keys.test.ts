@@ -103,6 +103,9 @@ describe("P42 C3 AS-054 chains that are refused", () => {
     const jwk = { ...p256PublicJwk(other.publicKey), alg: "ES256", x5c: [leaf, intermediate].map(der) };
     const text = compact({ alg: "ES256", jwk }, tokenClaims(), signAs("ES256", other.privateKey));
     await expect(verify(text)).rejects.toEqual(REJECTED);
+    // Signed by the leaf's key, which would verify: what the header shows must be true all the same.
+    const showing = compact({ alg: "ES256", jwk }, tokenClaims(), signAs("ES256", leaf.privateKey));
+    await expect(verify(showing)).rejects.toEqual(REJECTED);
   });
 
   test("no x5c, an empty one, and one that is no list of certificates", async () => {

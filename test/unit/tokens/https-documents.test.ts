@@ -247,6 +247,7 @@ describe("AS-058 key sets that are fetched", () => {
     serve(jwk(pair, "1"));
     const { verify, clock, keys } = setUp();
     const old = token(pair, "1");
+    await keys.load();
     await verify(old);
     serve(jwk(other, "2"));
     clock.now += 61_000;

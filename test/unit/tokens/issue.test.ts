@@ -134,7 +134,7 @@ test("AS-060 P38 own tokens are trusted without configuration, and remembered wi
     claims,
     teePublicKey: TEE_KEY.jwk,
   });
-  const nothing = { ...own, keys: { version: 0, candidates: () => [] } };
+  const nothing = { ...own, keys: { version: 0, candidates: () => ({ version: 0, keys: [] }) } };
   const other = new TokenVerifier({ issuers: [nothing], now: () => NOW });
   other.rememberIssued(token, claims, nothing);
   await expect(other.verify(token, AbortSignal.timeout(1000))).resolves.toMatchObject({ claims });
