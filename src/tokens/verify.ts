@@ -54,8 +54,8 @@ interface Remembered {
 }
 
 const DEFAULT_LEEWAY_SECONDS = 60;
-const DEFAULT_MAX_REMEMBERED = 8192;
-const DEFAULT_MAX_REMEMBERED_LENGTH = 32 << 20;
+const DEFAULT_MAX_REMEMBERED = 4096;
+const DEFAULT_MAX_REMEMBERED_LENGTH = 16 << 20;
 
 /**
  * Decides whether an attestation token counts. A token that was verified is remembered by its SHA-256 until it
