@@ -41,7 +41,8 @@ describe("comparisons and membership", () => {
     ["internal.member_3", [1, "b", ["a", "b"]], "true"],
     ["internal.member_3", ["a", 1, { a: 1 }], "true"],
     ["internal.member_3", ["1", "b", ["a", "b"]], "false"],
-    ["internal.member_3", [1, 1, new Set([1])], "false"],
+    ["internal.member_3", [1, 1, new Set([1])], "true"],
+    ["internal.member_3", [2, 1, new Set([1])], "false"],
   ]);
 });
 
