@@ -36,8 +36,8 @@ const FINGERPRINT_KEY_BYTES = 32;
  * @throws KbsError naming the option or the file that stands in the way
  */
 export async function composeKeywarden(config: KeywardenConfig, world: World): Promise<Keywarden> {
-  const { now, monotonic, log, version } = world;
-  const metrics = createMetrics({ version, gitHash: "", buildDate: "" });
+  const { now, monotonic, log, version, clockBehindMilliseconds } = world;
+  const metrics = createMetrics({ version, gitHash: "", buildDate: "" }, clockBehindMilliseconds);
   const state = await openState(config, world);
   const audit = await openAudit(config, world, metrics);
   const tokens = await openTokens(config, world);

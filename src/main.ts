@@ -65,6 +65,7 @@ function processWorld(log: Logger, version: string): World {
   return {
     env: process.env,
     now: clock.now,
+    clockBehindMilliseconds: clock.behindMilliseconds,
     monotonic,
     log,
     version,

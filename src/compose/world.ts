@@ -9,6 +9,8 @@ export interface World {
   readonly now: () => number;
   /** Milliseconds, never running backwards. */
   readonly monotonic: () => number;
+  /** How far the wall clock is behind `now` because somebody set it back; zero when nobody did. */
+  readonly clockBehindMilliseconds: () => number;
   readonly log: Logger;
   readonly version: string;
   /** Ends start-up work that takes too long. */

@@ -6,9 +6,6 @@ import type {
   AdminIdentity,
   AdminOperation,
   AdminPort,
-  ReleaseAnswer,
-  ReleasePort,
-  ReleaseRequest,
   RequestContext,
 } from "./ports.ts";
 import { toKbsError } from "./problem.ts";
@@ -16,41 +13,6 @@ import { toKbsError } from "./problem.ts";
 /** Where audit records go. @throws KbsError `audit-unavailable`: then nothing may be done */
 export interface AuditSink {
   record(event: AuditEvent): Promise<void>;
-}
-
-/**
- * A release port whose every decision is on record before anybody learns of it. What cannot be recorded is not
- * released; a denial stands whether or not it could be recorded.
- */
-export class AuditedRelease implements ReleasePort {
-  readonly #inner: ReleasePort;
-  readonly #audit: AuditSink;
-
-  constructor(inner: ReleasePort, audit: AuditSink) {
-    this.#inner = inner;
-    this.#audit = audit;
-  }
-
-  access(plugin: string, method: string, path: readonly string[]): "token" | "admin" | undefined {
-    return this.#inner.access(plugin, method, path);
-  }
-
-  async release(
-    request: ReleaseRequest,
-    context: RequestContext,
-    signal: AbortSignal,
-  ): Promise<ReleaseAnswer> {
-    const event = releaseEvent(request, context);
-    let answer: ReleaseAnswer;
-    try {
-      answer = await this.#inner.release(request, context, signal);
-    } catch (error) {
-      await this.#audit.record({ ...event, outcome: toKbsError(error).code }).catch(() => undefined);
-      throw error;
-    }
-    await this.#audit.record({ ...event, ...answer.audit, outcome: "released" });
-    return answer;
-  }
 }
 
 /** An admin port that records an operation before it is done, and that it failed if it failed. */
@@ -97,11 +59,6 @@ export class AuditedAdmin implements AdminPort {
 
 function origin(context: RequestContext): JsonObject {
   return { requestId: context.requestId, client: context.client };
-}
-
-function releaseEvent(request: ReleaseRequest, context: RequestContext): AuditEvent {
-  const { plugin, method, path } = request;
-  return { event: "release", plugin, method, path: path.join("/"), ...origin(context) };
 }
 
 function adminEvent(

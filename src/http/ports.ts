@@ -60,15 +60,13 @@ export interface ReleaseAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly body: Buffer | string;
-  /** What the audit log should hold beside path and outcome: policy and secret versions, TEE, submods. */
-  readonly audit?: JsonObject;
 }
 
-/** The relying party: token, policy, secret, wrap. */
+/** The relying party: token, policy, secret, wrap, and the record of it before anybody learns of it. */
 export interface ReleasePort {
   /** Who may call a plugin this way; `undefined`: there is no such plugin. Asked before the body is read. */
   access(plugin: string, method: string, path: readonly string[]): "token" | "admin" | undefined;
-  /** @throws KbsError `token-rejected`, `policy-denied`, `policy-error`, `not-found`, … */
+  /** @throws KbsError `token-rejected`, `policy-denied`, `policy-error`, `not-found`, `audit-unavailable`, … */
   release(request: ReleaseRequest, context: RequestContext, signal: AbortSignal): Promise<ReleaseAnswer>;
 }
 

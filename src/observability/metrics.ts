@@ -15,8 +15,10 @@ export interface BuildInfo {
 /**
  * Every metric there is. No label ever holds a resource path or anything else that a guest chooses: names of
  * secrets are not for whoever may scrape, and label values must be bounded.
+ *
+ * @param clockBehindMilliseconds - asked at each scrape, see `guardClock`
  */
-export function createMetrics(build: BuildInfo) {
+export function createMetrics(build: BuildInfo, clockBehindMilliseconds: () => number = () => 0) {
   const registry = new Registry();
   const registers = [registry];
   const counter = (name: string, help: string) => new Counter({ name, help, registers });
@@ -32,6 +34,15 @@ export function createMetrics(build: BuildInfo) {
     registers,
   });
   buildInfo.set({ version: build.version, git_hash: build.gitHash, build_date: build.buildDate }, 1);
+
+  new Gauge({
+    name: "kbs_clock_behind_seconds",
+    help: "How far the wall clock was set back; not zero is an alarm, and a restart believes it again.",
+    registers,
+    collect() {
+      this.set(clockBehindMilliseconds() / 1000);
+    },
+  });
 
   const metrics = {
     registry,
@@ -78,7 +89,6 @@ export function createMetrics(build: BuildInfo) {
     }),
     rateLimited: counter("kbs_rate_limited_total", "Requests refused by the rate limit."),
     connectionsRefused: counter("kbs_connections_refused_total", "Connections refused by a limit."),
-    clockStepsBack: counter("kbs_clock_steps_back_total", "Times the wall clock was found set back."),
     auditRecords: counter("kbs_audit_records_total", "Audit records written and durable."),
     auditFailures: counter("kbs_audit_failures_total", "Audit records that could not be written."),
     certificateReloads: counterBy("kbs_certificate_reloads_total", "TLS certificate reloads.", "outcome"),

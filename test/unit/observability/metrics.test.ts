@@ -39,6 +39,11 @@ describe("metrics", () => {
     expect([...labels].filter((label) => /path|resource|session|token/.test(label))).toEqual([]);
   });
 
+  test("E12 a clock that was set back shows", async () => {
+    const text = await createMetrics(build, () => 3_600_000).registry.metrics();
+    expect(text).toMatch(/^kbs_clock_behind_seconds 3600$/m);
+  });
+
   test("two registries live side by side", () => {
     expect(() => [createMetrics(build), createMetrics(build)]).not.toThrow();
   });
