@@ -17,7 +17,7 @@ import { readPem, writePem } from "../../src/crypto/pem.ts";
 import { printEvidence } from "../../src/dev/snp-report.ts";
 import { readJson } from "../../src/json/read.ts";
 import type { JsonObject, JsonValue } from "../../src/json/value.ts";
-import { writeJson, writeJson } from "../../src/json/write.ts";
+import { writeJson } from "../../src/json/write.ts";
 import { EXPECTED, listDer, type Made, make, verifierFor } from "../support/fake-amd/index.ts";
 
 const signal = new AbortController().signal;
