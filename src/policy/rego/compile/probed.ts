@@ -1,4 +1,4 @@
-import type { IBranch, IClause, ILiteral, ITerm, Reference, Variable } from "../analysis/ir.ts";
+import type { Call, IBranch, IClause, ILiteral, ITerm, Reference, Variable } from "../analysis/ir.ts";
 import { calleeName } from "../analysis/ir.ts";
 import type { LiteralPlan, Op } from "../analysis/plan.ts";
 import { dataPath, isPlainName } from "../analysis/tree.ts";
@@ -77,6 +77,10 @@ export class ProbedCompiler extends StepCompiler {
       if (text === undefined || !isFixed || watched.has(text)) continue;
       watched.set(text, { text, value: this.value(reference) });
     }
+    for (const call of seen.hostCalls) {
+      const text = hostCallText(call);
+      if (text !== undefined && !watched.has(text)) watched.set(text, { text, value: this.value(call) });
+    }
     return [...watched.values()];
   }
 }
@@ -102,6 +106,7 @@ class Looks extends ClauseVisitor {
   readonly references: Set<Reference> = new Set();
   readonly variables: Set<Variable> = new Set();
   readonly rules: Set<string> = new Set();
+  readonly hostCalls: Set<Call> = new Set();
 
   override term(term: ITerm): void {
     if (term.t === "var") this.variables.add(term.variable);
@@ -116,8 +121,9 @@ class Looks extends ClauseVisitor {
     for (let length = 1; length <= keys.length; length += 1) this.rules.add(dataPath(keys.slice(0, length)));
   }
 
-  override call(term: Parameters<ClauseVisitor["call"]>[0]): void {
+  override call(term: Call): void {
     if (term.callee.kind === "function") this.rules.add(calleeName(term.callee));
+    if (term.callee.kind === "host") this.hostCalls.add(term);
   }
 }
 
@@ -126,6 +132,14 @@ function boundBefore(ops: readonly Op[]): ReadonlySet<Variable> {
   const own = new Set<Variable>();
   for (const op of ops) if (op.op === "match" && op.into.p === "bind") own.add(op.into.variable);
   return own;
+}
+
+/** A question to the host with constant arguments; others may not be ready when the literal begins. */
+function hostCallText(call: Call): string | undefined {
+  const args = constants(call.args);
+  return args === undefined
+    ? undefined
+    : `${calleeName(call.callee)}(${args.map((arg) => sourceForm(arg)).join(", ")})`;
 }
 
 function referenceText(term: Reference): string | undefined {
