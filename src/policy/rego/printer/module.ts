@@ -210,14 +210,23 @@ class ModulePrinter extends TermPrinter {
     return `${literal.negated ? "not " : ""}${statement}${withs.join("")}`;
   }
 
+  /**
+   * A line that begins with an operator would go on with the literal above it, and a body that begins with a union
+   * would read as a comprehension.
+   */
+  #leading(term: Term): string {
+    const text = this.term(term);
+    return text.startsWith("-") || (beginsWithUnion(term) && !text.startsWith("(")) ? `(${text})` : text;
+  }
+
   #statement(statement: Statement): string {
     switch (statement.kind) {
       case "expr":
-        return this.term(statement.term);
+        return this.#leading(statement.term);
       case "assign":
-        return `${this.term(statement.left)} := ${this.term(statement.right)}`;
+        return `${this.#leading(statement.left)} := ${this.term(statement.right)}`;
       case "unify":
-        return `${this.term(statement.left)} = ${this.term(statement.right)}`;
+        return `${this.#leading(statement.left)} = ${this.term(statement.right)}`;
       case "some":
         return `some ${statement.vars.map(({ name }) => name).join(", ")}`;
       case "someIn": {
@@ -232,6 +241,12 @@ class ModulePrinter extends TermPrinter {
         return `${this.#literal(statement.left)} ${statement.kind} ${this.#literal(statement.right)}`;
     }
   }
+}
+
+function beginsWithUnion(term: Term): boolean {
+  if (term.kind !== "call" || term.infix === undefined) return false;
+  const [first] = term.args;
+  return term.infix === "|" || (first !== undefined && beginsWithUnion(first));
 }
 
 /** The rows where the bodies of a rule end, as far as the tree can tell: where the next part begins. */
