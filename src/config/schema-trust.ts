@@ -60,7 +60,7 @@ export const attestationSchema = z
       "Keep additional evidence in the token; false makes tokens with many devices small.",
     ),
     explainInDetail: flag(false).describe(
-      "Say in the answer to a refused guest what was expected and seen; without it only the failed check is named.",
+      "Repeat in `detail`, which is all that guests print, the check that failed; the answer's other members always hold it.",
     ),
     maxConcurrent: count(256, 1, 10_000).describe("Verifications in progress at once."),
     maxWaiting: count(1_024, 0, 100_000).describe(
