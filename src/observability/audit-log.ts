@@ -32,9 +32,10 @@ interface Pending {
 }
 
 const MAX_PENDING = 10_000;
-/** Longest line looked for at the end of an existing file. */
+/** Longest line written, and so the longest looked for at the end of an existing file. */
 const MAX_LINE_BYTES = 1 << 20;
 const LINE_FEED = 0x0a;
+const NOTHING = new Uint8Array(0);
 
 /**
  * The audit log: a file of its own, one chained JSON record per line.
@@ -43,8 +44,8 @@ const LINE_FEED = 0x0a;
  * was about to do. Records that arrive while the disk is busy share the next write and the next sync.
  *
  * After a failure nothing is known about the end of the file, so before the next record it is opened again, cut
- * back to the last durable record, and that record is read back. A file that somebody else has written to is
- * never written to again.
+ * back to the last durable record, and that record is read back. Only bytes of the write that failed are ever cut
+ * off: a file that somebody else has written to, say a second server, is never written to again.
  */
 export class AuditLog {
   readonly #options: AuditLogOptions;
@@ -52,6 +53,8 @@ export class AuditLog {
   #head: ChainHead;
   #size: number;
   #broken = false;
+  /** What the write that failed may have left at the end of the file. */
+  #unfinished: Uint8Array = NOTHING;
   #closed = false;
   #pending: Pending[] = [];
   #writing: Promise<void> | undefined;
@@ -74,6 +77,7 @@ export class AuditLog {
     try {
       const tail = Buffer.from(await file.tail(MAX_LINE_BYTES));
       const torn = tail.length - (tail.lastIndexOf(LINE_FEED) + 1);
+      if (torn >= MAX_LINE_BYTES) throw unavailable(new Error("the audit file does not end in a record"));
       const size = (await file.size()) - torn;
       const log = new AuditLog(options, file, size, headOf(tail.subarray(0, tail.length - torn)));
       if (torn > 0) await log.#cutOff(tail.subarray(tail.length - torn));
@@ -149,10 +153,10 @@ export class AuditLog {
     try {
       if (this.#broken) await this.#recover();
       const lines = this.#chain(batch);
-      await this.#append(lines.bytes);
+      if (lines.kept.length > 0) await this.#append(lines.bytes);
       this.#head = lines.head;
-      this.#options.onWritten?.(batch.length);
-      for (const pending of batch) pending.resolve();
+      this.#options.onWritten?.(lines.kept.length);
+      for (const pending of lines.kept) pending.resolve();
     } catch (error) {
       this.#broken = true;
       this.#options.onFailure?.(error);
@@ -161,36 +165,55 @@ export class AuditLog {
     }
   }
 
-  #chain(batch: readonly Pending[]): { bytes: Buffer; head: ChainHead } {
+  /** A record that is too long is refused alone: read back at the next start, it would make the file no log. */
+  #chain(batch: readonly Pending[]): { bytes: Buffer; head: ChainHead; kept: readonly Pending[] } {
     let head = this.#head;
     let text = "";
+    const kept: Pending[] = [];
     for (const pending of batch) {
       const next = auditLine(head, pending.at, pending.event);
+      // Lines are ASCII but for plain letters of other scripts, which take at most three bytes.
+      if (3 * next.line.length >= MAX_LINE_BYTES) {
+        pending.reject(unavailable(new Error("a record of more than a third of a megabyte")));
+        continue;
+      }
       text += `${next.line}\n`;
       head = next.head;
+      kept.push(pending);
     }
-    return { bytes: Buffer.from(text, "utf8"), head };
+    return { bytes: Buffer.from(text, "utf8"), head, kept };
   }
 
   async #append(bytes: Uint8Array): Promise<void> {
     const size = await this.#file.size();
     if (size !== this.#size)
       throw new Error(`the audit file has ${size} bytes where ${this.#size} were written`);
+    this.#unfinished = bytes;
     await this.#file.append(bytes);
     if (this.#options.durability !== "written") await this.#file.sync();
     this.#size += bytes.length;
+    this.#unfinished = NOTHING;
   }
 
   async #recover(): Promise<void> {
     await this.#file.close().catch(() => undefined);
     this.#file = await opened(this.#options);
-    if ((await this.#file.size()) < this.#size) throw new Error("the audit file lost records");
+    const excess = (await this.#file.size()) - this.#size;
+    if (excess < 0) throw new Error("the audit file lost records");
+    if (!(await this.#isOurs(excess))) throw new Error("somebody else writes to the audit file");
     await this.#file.truncate(this.#size);
     await this.#file.sync();
     const head = headOf(Buffer.from(await this.#file.tail(MAX_LINE_BYTES)));
     if (this.#size > 0 && head.digest !== this.#head.digest)
       throw new Error("the end of the audit file is not what was written");
     this.#broken = false;
+  }
+
+  /** Whether the last `excess` bytes are the beginning of the write that failed. */
+  async #isOurs(excess: number): Promise<boolean> {
+    if (excess > this.#unfinished.length) return false;
+    const tail = Buffer.from(await this.#file.tail(excess));
+    return tail.equals(this.#unfinished.subarray(0, excess));
   }
 
   async #cutOff(torn: Buffer): Promise<void> {

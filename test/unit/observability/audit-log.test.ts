@@ -173,6 +173,39 @@ describe("audit log", () => {
     await log.close();
   });
 
+  test("E13 records that a second server wrote are never cut off", async () => {
+    const first = await written(1);
+    const second = await open();
+    await second.record(release(1));
+    for (let attempt = 0; attempt < 3; attempt++)
+      expect(await refusal(first.record(release(9)))).toBe("audit-unavailable");
+    expect(await refusal(first.ready())).toBe("audit-unavailable");
+    await second.record(release(2));
+    await Promise.all([first.close(), second.close()]);
+    expect(await verifyAuditLog(path)).toMatchObject({ intact: true, records: 3 });
+  });
+
+  test("E13 a record that is too long is refused alone, and the log can be opened again", async () => {
+    const log = await open();
+    const long = { event: "admin", path: "\u0001".repeat(400_000) };
+    const outcomes = await Promise.all([
+      refusal(log.record(release(0))),
+      refusal(log.record(long)),
+      refusal(log.record(release(1))),
+    ]);
+    expect(outcomes).toEqual(["recorded", "audit-unavailable", "recorded"]);
+    await log.close();
+    await (await open()).close();
+    expect(await verifyAuditLog(path)).toMatchObject({ intact: true, records: 2 });
+  });
+
+  test("does not open a file whose end is longer than any record", async () => {
+    await (await written(1)).close();
+    await appendFile(path, "x".repeat(1 << 20));
+    expect(await refusal(open())).toBe("audit-unavailable");
+    expect((await lines())[0]).toContain("default/key/0");
+  });
+
   test("a torn last line is cut off at start, and a record says so", async () => {
     await (await written(2)).close();
     await appendFile(path, '{"sequence":3,"at":"20');
