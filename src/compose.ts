@@ -67,7 +67,7 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
     sessions,
     attestation: attestationPort(config, { state, tokens, verifiers, wrapper }),
     release: new GuestRelease(broker, tokens.verifier, plugins),
-    admin: new AuditedAdmin(await adminService(config, state, world), audit.sink),
+    admin: new AuditedAdmin(await adminService(config, state, world), audit.sink, monotonic),
     wellKnown: wellKnownPort(config, tokens),
     health,
     metrics,

@@ -363,7 +363,7 @@ describe("audit", () => {
 
   test("E13 a change whose record cannot be written is not made", async () => {
     const inner = new ScriptedAdmin();
-    const server = await start({ admin: new AuditedAdmin(inner, failing) });
+    const server = await start({ admin: new AuditedAdmin(inner, failing, () => 0) });
     const answer = await server.call("POST", "/kbs/v0/resource/a/b/c", {
       headers: { authorization: "Bearer admin" },
       body: "x",
@@ -375,7 +375,7 @@ describe("audit", () => {
   test("E13 E14 every administrative decision is on record, in order, in an intact chain", async () => {
     const path = join(folder, "audit.log");
     const log = await AuditLog.open({ path, now: Date.now });
-    const server = await start({ admin: new AuditedAdmin(new ScriptedAdmin(), log) });
+    const server = await start({ admin: new AuditedAdmin(new ScriptedAdmin(), log, () => 0) });
     const name = encodeURIComponent("a\n{}");
     const headers = { authorization: "Bearer admin" };
     await server.call("POST", `/kbs/v0/resource/${name}/b/c`, { headers, body: "a-stored-secret" });
