@@ -8,6 +8,7 @@ import type { Dialect, Module } from "./ast.ts";
 import { DEFAULT_LIMITS, type Limits } from "./budget.ts";
 import { RegexCache } from "./builtins/index.ts";
 import { compileProgram, type Program } from "./compile/program.ts";
+import { BudgetError } from "./errors.ts";
 import { collectHostArguments } from "./host-arguments.ts";
 import { type LintProfile, lint } from "./lint/index.ts";
 import { parseModule } from "./parser/index.ts";
@@ -41,6 +42,25 @@ export interface CompileResult {
 
 /** Checks and compiles modules. Never throws on any text. */
 export function compilePolicy(modules: readonly ModuleText[], options: CompileOptions = {}): CompileResult {
+  try {
+    return compile(modules, options);
+  } catch (error) {
+    // The parser's bounds keep every pass shallow and small; should one not be enough, that is a refusal.
+    if (!(error instanceof BudgetError || error instanceof RangeError)) throw error;
+    const problems = new Problems();
+    const file = modules[0]?.file ?? "";
+    problems.error("rego_compile_error", "the policy is too large or nested too deeply", {
+      file,
+      row: 1,
+      col: 1,
+      endRow: 1,
+      endCol: 1,
+    });
+    return { findings: problems.findings };
+  }
+}
+
+function compile(modules: readonly ModuleText[], options: CompileOptions): CompileResult {
   const problems = new Problems();
   const parsed = parseAll(modules, options.dialect ?? "v1", problems);
   if (problems.hasErrors) return { findings: problems.sorted() };
@@ -97,6 +117,8 @@ export class Policy {
   readonly program: Program;
   readonly limits: Limits;
   readonly regexCache: RegexCache = new RegexCache();
+  /** Rule paths that were asked for, taken apart. */
+  readonly paths: Map<string, readonly Value[]> = new Map();
   #probed: Program | undefined;
 
   /** @internal use `compilePolicy` */

@@ -57,7 +57,7 @@ export type Outcome =
 export function evaluateRule(policy: Policy, rulePath: string, request: EvaluationRequest): Outcome {
   const program = request.probe === undefined ? policy.program : policy.probed;
   const e = newEvaluation(policy, program, request);
-  return settle(e, () => dynamicPath(program.root, parsePath(rulePath), e));
+  return settle(e, () => dynamicPath(program.root, parsePath(policy, rulePath), e));
 }
 
 export function newEvaluation(policy: Policy, program: Program, request: EvaluationRequest): Evaluation {
@@ -131,11 +131,11 @@ export function asEvalError(error: unknown): RegoEvalError {
   return new RegoEvalError("eval_internal_error", "the evaluation failed for an unexpected reason");
 }
 
-const paths = new Map<string, readonly Value[]>();
-const MAX_PATHS = 1_000;
+/** Hosts ask for the same few rules. */
+const MAX_PATHS = 100;
 
-/** Steps below `data`. Anything that is no constant path below `data` has no rule and is undefined. */
-function parsePath(text: string): readonly Value[] {
+/** Steps below `data`. */
+function parsePath({ paths }: Policy, text: string): readonly Value[] {
   const known = paths.get(text);
   if (known !== undefined) return known;
   const steps = readPath(text);
