@@ -148,7 +148,9 @@ export class ExpressDoor {
   #addAdmin(method: Method, path: string, operation: AdminOperationName, rest: "ignored" | "matter"): void {
     this.#app[method](`${API_PREFIX}${path}`, (request) =>
       this.#start(request, (exchange, target) => {
-        const [name = ""] = target.segments;
+        const [name] = target.segments;
+        // A path that only Express takes for one of ours: nobody has decoded it, so nobody can authorise it.
+        if (name === undefined) return nothingThere(exchange, target);
         const asked = rest === "ignored" ? [name] : target.segments;
         return this.#administer(exchange, { segments: asked, query: target.query }, operation);
       }),

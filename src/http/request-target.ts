@@ -21,12 +21,14 @@ const NO_QUERY: Readonly<Record<string, string>> = Object.freeze(Object.create(n
  * separates like `/`; what is routed, what an administrator's rule is matched against and what a policy sees
  * is this one decoded form.
  *
- * @throws KbsError `malformed-request`: bad percent-encoding, text that is not UTF-8, too many parameters
+ * @throws KbsError `malformed-request`: no path, bad percent-encoding, text that is not UTF-8, too many parameters
  */
 export function parseTarget(target: string): RequestTarget {
   const path = originForm(target);
   const mark = path.indexOf("?");
   const raw = mark < 0 ? path : path.slice(0, mark);
+  // URL parsers, also the one behind this, take a backslash for a slash and end the path at a number sign.
+  if (/[\\#]/.test(raw)) throw malformed("the path holds a character that must be percent-encoded");
   if (!raw.startsWith(API_PREFIX)) return { kind: "outside", path: raw };
   const rest = raw.slice(API_PREFIX.length);
   return {
@@ -67,7 +69,9 @@ function originForm(target: string): string {
   if (target.startsWith("/")) return collapsed(target);
   // Absolute form, which every server must accept (RFC 9112 §3.2.2).
   const authority = /^https?:\/\/[^/?#]*/i.exec(target);
-  return authority === null ? target : collapsed(target.slice(authority[0].length));
+  if (authority !== null) return collapsed(target.slice(authority[0].length));
+  if (target === "*") return target;
+  throw malformed("the target must be a path or an http URL");
 }
 
 /** Administrative clients do not trim their base URL and ask for `//kbs/v0/…`. */

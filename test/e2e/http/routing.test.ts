@@ -221,6 +221,22 @@ describe("administrators' paths", () => {
     expect(server.admin.calls[0]?.path).toBe(authorised);
   });
 
+  test.each([
+    "ftp://x/kbs/v0/resource-policy",
+    "/kbs\\v0/resource-policy#",
+    "/kbs/v0\\resource-policy#",
+    "/kbs/v0/resource-policy#/kbs/v0/resource",
+    "http:///\\kbs/v0/resource-policy",
+  ])("C8 what parsers read in two ways is read in none: %s", async (target) => {
+    const text = await raw(
+      server.port,
+      `POST ${target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer admin\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`,
+    );
+    expect(answersIn(text)[0]?.status).toBe(400);
+    expect(server.admin.calls).toEqual([]);
+    expect(server.admin.performed).toEqual([]);
+  });
+
   test("answers with what the use case gave", async () => {
     server.admin.answer = { contentType: "application/json", body: '["resource-policy"]' };
     const answer = await admin("GET", "/kbs/v0/resource-policy");
