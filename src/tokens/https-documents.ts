@@ -63,6 +63,8 @@ export class HttpsDocuments implements DocumentFetcher {
       path: target.pathname + target.search,
       headers: { accept: "application/json" },
       agent: false,
+      // Written out, because the environment can switch verification off for whoever leaves it open.
+      rejectUnauthorized: true,
       lookup: allowPrivate ? lookup : guarded(lookup),
       signal,
       ...(this.#options.certificateAuthorities === undefined
