@@ -13,6 +13,7 @@ const world: World = {
     for await (const part of process.stdin) parts.push(Buffer.from(part));
     return Buffer.concat(parts);
   },
+  inputPieces: () => process.stdin,
 };
 
 /** Both src/cli/ and dist/cli/ lie two folders below the manifest. */

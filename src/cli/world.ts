@@ -12,6 +12,8 @@ export interface World {
   readonly err: (text: string) => void;
   /** All of standard input. */
   readonly readInput: () => Promise<Buffer>;
+  /** Standard input piece by piece, for commands that answer before it ends. Absent: read as a whole. */
+  readonly inputPieces?: () => AsyncIterable<Buffer>;
 }
 
 /** Why a command ended without success, and how the process says so. */

@@ -27,15 +27,15 @@ const MAX_DOCUMENT_CHARACTERS = 32 * 1024 * 1024;
 /** `keywarden policy eval --batch`. @param path - newline-delimited JSON; `-` is standard input */
 export async function evalBatch(world: World, path: string): Promise<void> {
   const batch = new Batch(path === "-" ? "." : dirname(resolve(path)), world.now);
-  const lines = path === "-" ? splitLines(once(await world.readInput())) : fileLines(path);
+  const lines = path === "-" ? splitLines(world.inputPieces?.() ?? once(world)) : fileLines(path);
   for await (const line of lines) {
     if (line !== TOO_LONG && line.trim() === "") continue;
     world.out(`${writeJson(batch.answer(line))}\n`);
   }
 }
 
-async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
-  yield bytes;
+async function* once(world: World): AsyncGenerator<Buffer> {
+  yield await world.readInput();
 }
 
 /** Why a line has no answer, as its `errors`. */
