@@ -21,21 +21,38 @@ export function strictText(bytes: Uint8Array): string | undefined {
 export function textFromBytes(bytes: Uint8Array): string {
   const whole = strictText(bytes);
   if (whole !== undefined) return whole;
-  let out = "";
+  const units: string[] = [];
   for (let at = 0; at < bytes.length; ) {
     const lead = bytes[at] ?? 0;
-    const sequence = bytes.subarray(at, at + sequenceLength(lead));
-    const character = strictText(sequence);
-    out += character ?? String.fromCharCode(ESCAPE + lead);
-    at += character === undefined ? 1 : sequence.length;
+    const sequence = sequenceAt(bytes, at);
+    units.push(
+      sequence === undefined ? String.fromCharCode(ESCAPE + lead) : String.fromCodePoint(sequence.code),
+    );
+    at += sequence?.length ?? 1;
   }
-  return out;
+  return units.join("");
 }
 
-function sequenceLength(lead: number): number {
-  if (lead < 0xc0) return 1;
-  if (lead < 0xe0) return 2;
-  return lead < 0xf0 ? 3 : 4;
+/** Smallest code point that needs a sequence of this length: shorter ones must not be written longer. */
+const SMALLEST = [0, 0, 0x80, 0x800, 0x10000];
+
+/** The UTF-8 sequence at a position (RFC 3629 §4); `undefined` when there is none. */
+function sequenceAt(
+  bytes: Uint8Array,
+  at: number,
+): { readonly code: number; readonly length: number } | undefined {
+  const lead = bytes[at] ?? 0;
+  if (lead < 0x80) return { code: lead, length: 1 };
+  const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4) return undefined;
+  let code = lead & (0xff >> (length + 1));
+  for (let next = at + 1; next < at + length; next++) {
+    const byte = bytes[next] ?? 0;
+    if (byte >> 6 !== 2) return undefined;
+    code = (code << 6) | (byte & 0x3f);
+  }
+  const valid = code >= (SMALLEST[length] ?? 0) && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+  return valid ? { code, length } : undefined;
 }
 
 /** The UTF-8 bytes of a text; the inverse of `textFromBytes`. */

@@ -4,6 +4,7 @@
  * A document that came as JSON is wrapped, not converted: a policy reads a few members of a large input, so a
  * member becomes a value on first access. Whoever hands over a document must not change it afterwards.
  */
+import { createHash } from "node:crypto";
 import { toWellFormed } from "./bytes.ts";
 import { compare, key } from "./compare.ts";
 import { BudgetError } from "./errors.ts";
@@ -72,7 +73,7 @@ export class RArray implements Iterable<Value> {
 
   #makeKey(): string {
     this.#shape ??= this.shape; // measured first: an oversized value must not become text
-    return `[${this.items.map(key).join(",")}]`;
+    return shortKey(`[${this.items.map(key).join(",")}]`);
   }
 
   #unwrap(): readonly Value[] {
@@ -147,9 +148,8 @@ export class RObject {
 
   #makeKey(): string {
     this.#shape ??= this.shape; // measured first: an oversized value must not become text
-    return `{${this.entries()
-      .map(([name, value]) => `${key(name)}=${key(value)}`)
-      .join(",")}}`;
+    const members = this.entries().map(([name, value]) => `${key(name)}=${key(value)}`);
+    return shortKey(`{${members.join(",")}}`);
   }
 }
 
@@ -207,7 +207,7 @@ export class RSet implements Iterable<Value> {
 
   /** Canonical key; equal sets have equal keys. @throws BudgetError */
   key(): string {
-    this.#key ??= `<${this.members().map(key).join(",")}>`;
+    this.#key ??= shortKey(`<${this.members().map(key).join(",")}>`);
     return this.#key;
   }
 }
@@ -268,6 +268,18 @@ export class SetBuilder {
   build(): RSet {
     return this.size === 0 ? EMPTY_SET : new RSet(this.#scalars, this.#composites);
   }
+}
+
+/** Longest key that is kept as it is. */
+const MAX_PLAIN_KEY = 512;
+
+/**
+ * A key that does not grow with its value: many values may share one large part, and each would copy its key. A
+ * long key becomes its SHA-256 digest, taken over UTF-16 so that no two strings look alike.
+ */
+function shortKey(text: string): string {
+  if (text.length <= MAX_PLAIN_KEY) return text;
+  return `@${createHash("sha256").update(Buffer.from(text, "utf16le")).digest("base64")}`;
 }
 
 /** JSON that is not yet a value, with its distance from the top of its document. */

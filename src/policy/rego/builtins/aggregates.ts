@@ -1,6 +1,7 @@
 import { RArray } from "../collections.ts";
 import { compare } from "../compare.ts";
 import { add, multiply } from "../numbers.ts";
+import { walkingSteps } from "../shape.ts";
 import type { Value } from "../value.ts";
 import { anyAt, type Builtin, badOperand, define, listAt, numbersAt } from "./builtin.ts";
 import { ARRAY, anyOf, arrayOf, LIST, OBJECT, SET, setOf } from "./types.ts";
@@ -36,18 +37,18 @@ export const AGGREGATES: readonly Builtin[] = [
   }),
   define("max", [LIST], "any", (args, ctx) => {
     const items = listAt(args, 0);
-    ctx.charge(items.length);
+    ctx.charge(items.length + walkingSteps(anyAt(args, 0)));
     return extreme(items, 1);
   }),
   define("min", [LIST], "any", (args, ctx) => {
     const items = listAt(args, 0);
-    ctx.charge(items.length);
+    ctx.charge(items.length + walkingSteps(anyAt(args, 0)));
     return extreme(items, -1);
   }),
   define("sort", [LIST], ARRAY, (args, ctx) => {
     const items = listAt(args, 0);
     ctx.cells(items.length);
-    ctx.charge(items.length * Math.ceil(Math.log2(items.length + 2)));
+    ctx.charge((items.length + walkingSteps(anyAt(args, 0))) * Math.ceil(Math.log2(items.length + 2)));
     return RArray.of([...items].sort(compare));
   }),
 ];

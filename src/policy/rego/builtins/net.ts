@@ -16,6 +16,9 @@ import {
 } from "./ip.ts";
 import { ARRAY, anyOf, arrayOf, objectOf, setOf, TEXTS, tupleOf } from "./types.ts";
 
+/** Reading or writing an address costs about as much as this many steps. */
+const STEPS_PER_ADDRESS = 20;
+
 function network(text: string): Network {
   const parsed = parseNetwork(text);
   if (parsed === undefined) throw badValue(`invalid CIDR address: ${text.slice(0, 64)}`);
@@ -47,7 +50,7 @@ function expand(text: string, ctx: BuiltinContext): RSet {
   const count = size(parsed);
   if (count > BigInt(ctx.limits.cells)) throw new BudgetError("cells");
   ctx.cells(Number(count));
-  ctx.charge(Number(count));
+  ctx.charge(Number(count) * STEPS_PER_ADDRESS);
   const builder = new SetBuilder();
   for (let at = 0n; at < count; at++)
     builder.add(addressText({ bits: parsed.bits, value: parsed.value + at }));
@@ -77,14 +80,18 @@ function cidrOf(item: Value, at: number): string {
 function containsMatches(args: readonly Value[], ctx: BuiltinContext): RSet {
   const outer = labelled(anyAt(args, 0), 0);
   const inner = labelled(anyAt(args, 1), 1);
-  ctx.charge(outer.length * inner.length * 2);
+  if (outer.length === 0 || inner.length === 0) return RSet.EMPTY;
+  ctx.charge((outer.length + inner.length) * STEPS_PER_ADDRESS + outer.length * inner.length * 4);
+  const parts = inner.map(([label, text]) => [label, bounds(text)] as const);
   const found = new SetBuilder();
-  for (const [label, cidr] of outer)
-    for (const [otherLabel, other] of inner)
-      if (holds(cidr, other)) {
-        ctx.cells(3);
-        found.add(RArray.of([label, otherLabel]));
-      }
+  for (const [label, cidr] of outer) {
+    const whole = network(cidr);
+    for (const [otherLabel, [first, final]] of parts) {
+      if (!contains(whole, first) || !contains(whole, final)) continue;
+      ctx.cells(3);
+      found.add(RArray.of([label, otherLabel]));
+    }
+  }
   return found.build();
 }
 
@@ -92,7 +99,7 @@ function merge(args: readonly Value[], ctx: BuiltinContext): RSet {
   const value = anyAt(args, 0);
   if (!isArray(value) && !isSet(value)) throw badValue("operand must be an array or a set");
   const items = isArray(value) ? value.items : value.members();
-  ctx.charge(items.length * 8);
+  ctx.charge(items.length * STEPS_PER_ADDRESS);
   ctx.cells(items.length);
   const merged = [32, 128].flatMap((bits) =>
     mergeNetworks(items.map(mergeable).filter((network) => network.bits === bits)),

@@ -33,7 +33,7 @@ function range(start: bigint, stop: bigint, step: bigint, ctx: BuiltinContext): 
   const count = distance / step + 1n;
   if (count > BigInt(ctx.limits.cells)) throw new BudgetError("cells");
   ctx.cells(Number(count));
-  ctx.charge(Number(count) >> 4);
+  ctx.charge(Number(count) >> 2);
   const signed = stop >= start ? step : -step;
   return RArray.of(Array.from({ length: Number(count) }, (_, at) => fromBigInt(start + BigInt(at) * signed)));
 }

@@ -1,5 +1,6 @@
 import { ObjectBuilder, RObject, SetBuilder } from "../collections.ts";
 import { equal } from "../compare.ts";
+import { walkingSteps } from "../shape.ts";
 import { isArray, isObject, isSet, type RArray, type RSet, typeName, type Value } from "../value.ts";
 import {
   anyAt,
@@ -122,7 +123,7 @@ function setSubset(whole: RSet, part: RSet, ctx: BuiltinContext): boolean {
 /** Whether the part occurs in the array as a run of neighbours. */
 function arraySubset(whole: RArray, part: RArray, ctx: BuiltinContext): boolean {
   for (let start = 0; start + part.length <= whole.length; start++) {
-    ctx.charge(1 + part.length);
+    ctx.charge(1 + part.length + walkingSteps(part));
     if (part.items.every((item, at) => equal(item, whole.items[start + at] ?? null))) return true;
   }
   return false;

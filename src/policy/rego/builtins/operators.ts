@@ -1,6 +1,7 @@
 import { type RSet, SetBuilder } from "../collections.ts";
 import { compare, equal } from "../compare.ts";
 import { add, divide, multiply, type Num, remainder, subtract } from "../numbers.ts";
+import { walkingSteps } from "../shape.ts";
 import { isSet, type Value } from "../value.ts";
 import { anyAt, type Builtin, type BuiltinContext, badOperand, define, numberAt, setAt } from "./builtin.ts";
 import { anyOf, SET } from "./types.ts";
@@ -59,7 +60,7 @@ export function isMember(value: Value, collection: Value, ctx: BuiltinContext): 
   if (typeof collection !== "object" || collection === null) return false;
   if (collection.kind === "set") return collection.has(value);
   const items = collection.kind === "array" ? collection.items : collection.values();
-  ctx.charge(items.length >> 4);
+  ctx.charge((items.length >> 4) + Math.min(items.length * walkingSteps(value), walkingSteps(collection)));
   return items.some((item) => equal(item, value));
 }
 

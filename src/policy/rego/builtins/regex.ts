@@ -15,12 +15,14 @@ import {
 import { produced, producedTexts } from "./strings.ts";
 import { arrayOf } from "./types.ts";
 
+/** A search takes up to a microsecond per character where the engine falls back to its slow way. */
+const STEPS_PER_CHARACTER = 8;
+
 /** Pattern and subject of a search, both bounded and paid for. The engine is linear in the subject. */
 export function matcher(pattern: string, subject: string, ctx: BuiltinContext): Matcher {
   if (subject.length > ctx.limits.regexSubjectLength) throw new BudgetError("regexSubjectLength");
   const compiled = ctx.regexCache.compile(pattern, ctx.limits);
-  // Each character may visit every instruction of the program.
-  ctx.charge(1 + Math.ceil((subject.length * Math.max(1, compiled.programSize() / 8)) / 8));
+  ctx.charge(1 + (compiled.programSize() >> 3) + subject.length * STEPS_PER_CHARACTER);
   return compiled.matcher(subject);
 }
 
@@ -35,10 +37,19 @@ function isValid(value: Value, ctx: BuiltinContext): boolean {
   }
 }
 
+const STEPS_PER_MATCH = 20;
+
 /** Calls `visit` for each match as Go finds them: an empty match next to the previous one does not count. */
-function forEachMatch(search: Matcher, limit: number, visit: (search: Matcher) => void): void {
+function forEachMatch(
+  search: Matcher,
+  limit: number,
+  ctx: BuiltinContext,
+  visit: (search: Matcher) => void,
+): void {
   let previousEnd = -1;
   for (let found = 0; (limit < 0 || found < limit) && search.find(); ) {
+    // Every further search starts anew and may look at all that is left.
+    ctx.charge(STEPS_PER_MATCH + ((search.inputLength() - search.end()) >> 9));
     const empty = search.start() === search.end();
     if (empty && search.start() === previousEnd) continue;
     previousEnd = search.end();
@@ -49,8 +60,7 @@ function forEachMatch(search: Matcher, limit: number, visit: (search: Matcher) =
 
 function findN(args: readonly Value[], ctx: BuiltinContext): RArray {
   const found: string[] = [];
-  forEachMatch(matcher(stringAt(args, 0), stringAt(args, 1), ctx), integerAt(args, 2), (search) => {
-    ctx.charge(1);
+  forEachMatch(matcher(stringAt(args, 0), stringAt(args, 1), ctx), integerAt(args, 2), ctx, (search) => {
     found.push(search.group() ?? "");
   });
   return producedTexts(found, ctx);
@@ -58,9 +68,8 @@ function findN(args: readonly Value[], ctx: BuiltinContext): RArray {
 
 function findSubmatches(args: readonly Value[], ctx: BuiltinContext): RArray {
   const found: RArray[] = [];
-  forEachMatch(matcher(stringAt(args, 0), stringAt(args, 1), ctx), integerAt(args, 2), (search) => {
+  forEachMatch(matcher(stringAt(args, 0), stringAt(args, 1), ctx), integerAt(args, 2), ctx, (search) => {
     ctx.cells(search.groupCount() + 2);
-    ctx.charge(1);
     found.push(RArray.of(Array.from({ length: search.groupCount() + 1 }, (_, at) => search.group(at) ?? "")));
   });
   return RArray.of(found);
@@ -74,8 +83,7 @@ function split(args: readonly Value[], ctx: BuiltinContext): RArray {
   const pieces: string[] = [];
   let start = 0;
   let lastMatch = 0;
-  forEachMatch(search, -1, (match) => {
-    ctx.charge(1);
+  forEachMatch(search, -1, ctx, (match) => {
     lastMatch = match.start();
     if (match.end() > 0) pieces.push(subject.slice(start, lastMatch));
     start = match.end();
@@ -91,8 +99,7 @@ function replace(args: readonly Value[], ctx: BuiltinContext): string {
   const search = matcher(stringAt(args, 1), subject, ctx);
   const out = new TextBuffer(ctx.limits.stringLength);
   let start = 0;
-  forEachMatch(search, -1, (match) => {
-    ctx.charge(1);
+  forEachMatch(search, -1, ctx, (match) => {
     out.append(subject.slice(start, match.start()));
     for (const part of replacement) out.append(typeof part === "string" ? part : groupText(match, part));
     start = match.end();

@@ -14,7 +14,7 @@ export function replaceAll(
 ): string {
   const single = pairs.length === 1 ? pairs[0] : undefined;
   if (single !== undefined && single[0] !== "") return replaceOne(text, single[0], single[1], ctx);
-  ctx.charge((text.length >> 4) * pairs.length + 1);
+  ctx.charge((text.length >> 2) * pairs.length + 1);
   return replaceMany(text, pairs, ctx);
 }
 

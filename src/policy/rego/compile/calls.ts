@@ -4,6 +4,7 @@ import type { Builtin } from "../builtins/builtin.ts";
 import { compare, equal } from "../compare.ts";
 import type { Location } from "../errors.ts";
 import { type Evaluation, type Frame, fits, type Mock } from "../evaluation.ts";
+import { comparingSteps } from "../shape.ts";
 import { typeName, type Value } from "../value.ts";
 import type { DocNode } from "./docs.ts";
 
@@ -96,7 +97,9 @@ function comparison(test: (a: Value, b: Value) => boolean): FastCompiler {
     if (a === undefined) return undefined;
     const b = right(f, e);
     if (b === undefined) return undefined;
-    return e.mocks === undefined ? test(a, b) : slow(a, b, e);
+    if (e.mocks !== undefined) return slow(a, b, e);
+    if (typeof a === "object" || typeof a === "string") e.charge(comparingSteps(a, b));
+    return test(a, b);
   };
 }
 

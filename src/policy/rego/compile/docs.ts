@@ -3,6 +3,7 @@ import { ObjectBuilder, RArray, RObject, RSet, SetBuilder } from "../collections
 import { compare, equal, key } from "../compare.ts";
 import type { Location } from "../errors.ts";
 import { type Evaluation, type Frame, IN_PROGRESS, type Sink, UNDEFINED } from "../evaluation.ts";
+import { walkingSteps } from "../shape.ts";
 import type { Value } from "../value.ts";
 import { walk } from "./access.ts";
 import { ObjectTree } from "./objects.ts";
@@ -312,6 +313,7 @@ export class SetSink implements Sink {
 
   add(value: Value): void {
     this.#e.cells(1);
+    this.#e.charge(walkingSteps(value));
     this.#builder.add(value);
   }
 
@@ -333,6 +335,7 @@ export class ObjectSink implements Sink {
   add(value: Value, name: Value | undefined): void {
     if (name === undefined) return;
     this.#e.cells(1);
+    this.#e.charge(walkingSteps(name));
     const before = this.#builder.get(name);
     if (before === undefined) this.#builder.set(name, value);
     else if (!equal(before, value))

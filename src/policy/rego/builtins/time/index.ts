@@ -84,7 +84,8 @@ function safe(ns: bigint): Num {
 function format(args: readonly Value[], ctx: BuiltinContext): string {
   const time = momentAt(args, 0, ctx);
   const layout = time.layout === "" ? RFC3339_NANO : time.layout;
-  ctx.charge(layout.length);
+  if (layout.length > 4096) throw badValue("a layout that is too long");
+  ctx.charge(layout.length * 8);
   const text = formatTime(local(time), layout, ctx.limits.stringLength);
   ctx.stringBytes(text.length);
   return text;
@@ -146,7 +147,7 @@ function difference(from: Civil, to: Civil): number[] {
 
 function parseWith(text: string, layout: string, ctx: BuiltinContext): Num {
   if (text.length > 4096 || layout.length > 4096) throw badValue("a time or layout that is too long");
-  ctx.charge(text.length + layout.length);
+  ctx.charge(text.length + layout.length * 8);
   return safe(parseTime(text, layout));
 }
 

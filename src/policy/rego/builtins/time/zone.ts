@@ -36,6 +36,8 @@ const LOCALES = ["en-US", "en-GB", "en-AU", "en-NZ", "en-IN", "en-ZA"];
 class IntlZone implements Zone {
   readonly #name: string;
   readonly #clock: Intl.DateTimeFormat;
+  /** By offset; a zone has had a handful of them. */
+  readonly #abbreviations = new Map<number, string>();
 
   constructor(name: string) {
     this.#name = name;
@@ -60,11 +62,19 @@ class IntlZone implements Zone {
 
   abbreviation(seconds: number): string {
     const offset = this.offset(seconds);
+    const known = this.#abbreviations.get(offset);
+    if (known !== undefined) return known;
+    const name = this.#findAbbreviation(seconds, offset);
+    this.#abbreviations.set(offset, name);
+    return name;
+  }
+
+  #findAbbreviation(seconds: number, offset: number): string {
     // The platform names the present only; a time in the past borrows the name of the same offset.
-    const known = [seconds, ...REFERENCE_TIMES].filter(
+    const times = [seconds, ...REFERENCE_TIMES].filter(
       (time) => time === seconds || this.offset(time) === offset,
     );
-    for (const time of known)
+    for (const time of times)
       for (const locale of LOCALES) {
         const name = this.#shortName(locale, time);
         if (isAbbreviation(name)) return name;
