@@ -179,21 +179,6 @@ describe("C5 fetching", () => {
     expect(requests).toEqual([]);
   });
 
-  test("E7 an unknown authority, though the environment switches verification off for who leaves it open", async () => {
-    const before = process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
-    process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
-    try {
-      const other = await testAuthority();
-      await expect(
-        documents({ certificateAuthorities: other.pem }).get(origin, signal),
-      ).rejects.toMatchObject({ code: expect.stringMatching(/CERT|VERIFY|ISSUER/) });
-      expect(requests).toEqual([]);
-    } finally {
-      if (before === undefined) delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
-      else process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = before;
-    }
-  });
-
   test("plain http on the other side is an error, not an answer", async () => {
     const plain = createHttpServer((_, response) => response.end("{}")).listen(0, "127.0.0.1");
     await once(plain, "listening");
