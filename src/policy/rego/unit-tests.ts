@@ -43,6 +43,8 @@ interface TestRule {
   readonly file: string;
   readonly row: number;
   readonly col: number;
+  /** Why it is no test, whatever its value. */
+  readonly fault: string | undefined;
 }
 
 function testRules(policy: Policy): readonly TestRule[] {
@@ -56,7 +58,15 @@ function testRule(node: TreeNode): TestRule | undefined {
   if (definition === undefined || node.isFunction || typeof name !== "string" || !isTestName(name))
     return undefined;
   const { file, row, col } = definition.loc;
-  return { path: dataPath(node.path), package: dataPath(node.path.slice(0, -1)), name, file, row, col };
+  const home = dataPath(node.path.slice(0, -1));
+  return { path: dataPath(node.path), package: home, name, file, row, col, fault: faultOf(node) };
+}
+
+/** One of two tests of the same name would hide that the other fails; of a set nobody sees what is missing. */
+function faultOf(node: TreeNode): string | undefined {
+  const definitions = node.definitions.filter(({ rule }) => !rule.isDefault);
+  if (node.isDynamic || definitions.some(({ kind }) => kind === "set")) return "a partial rule is no test";
+  return definitions.length > 1 ? `there are ${definitions.length} tests of this name` : undefined;
 }
 
 /** Whether a rule of that name is a test, or one that is still to be written. */
@@ -68,6 +78,8 @@ function runTest(policy: Policy, rule: TestRule, run: TestRun): TestResult {
   const { file, row, col } = rule;
   const common = { package: rule.package, name: rule.name, location: { file, row, col } };
   if (rule.name.startsWith("todo_")) return { ...common, outcome: "todo", milliseconds: 0, prints: [] };
+  if (rule.fault !== undefined)
+    return { ...common, outcome: "error", reason: rule.fault, milliseconds: 0, prints: [] };
   const start = performance.now();
   const outcome = policy.evaluate(rule.path, requestOf(run));
   const milliseconds = performance.now() - start;

@@ -106,6 +106,18 @@ test_fine if true
     expect(await files.run(["test", files.folder])).toMatchObject({ code: 0 });
   });
 
+  test("a rule that could hide a failure is an error", async () => {
+    files.write(
+      "x_test.rego",
+      "package x_test\n\ntest_twice if true\n\ntest_twice if false\n\ntest_cases[x] if some x in [1]\n\ntest_set contains 1\n",
+    );
+    const { code, out } = await files.run(["test", files.folder]);
+    expect(code).toBe(1);
+    expect(out).toContain("test_twice: ERROR (0.000 ms): there are 2 tests of this name");
+    expect(out).toContain("test_cases: ERROR (0.000 ms): a partial rule is no test");
+    expect(out).toContain("ERROR: 3/3");
+  });
+
   test("v0 on request", async () => {
     files.write("old.rego", "package old\n\ntest_old { true }\n");
     expect(await files.run(["test", files.folder, "--v0"])).toMatchObject({ code: 0 });
