@@ -43,7 +43,8 @@ class GlobTranslator {
   translate(): string {
     let out = "";
     while (this.#at < this.#characters.length) out += this.#item();
-    return `(?s)^(?:${out}${")".repeat(this.#level)})$`;
+    if (this.#level > 0) throw badValue("a glob with an unclosed {");
+    return `(?s)^(?:${out})$`;
   }
 
   #next(): string {
@@ -70,7 +71,7 @@ class GlobTranslator {
         this.#level++;
         return "(?:";
       case "\\":
-        return this.#peek() === undefined ? "" : RE2JS.quote(this.#next());
+        return RE2JS.quote(this.#next());
       default:
         return this.#inTerms(character);
     }

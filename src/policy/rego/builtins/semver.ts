@@ -1,4 +1,5 @@
 import { compareText, type Ordering } from "../compare.ts";
+import { skipDigits } from "../numbers.ts";
 import { anyAt, type Builtin, badValue, define, stringAt } from "./builtin.ts";
 
 interface Version {
@@ -7,12 +8,14 @@ interface Version {
   readonly preRelease: readonly string[];
 }
 
-/** A semantic version; as in OPA, leading zeros and an empty pre-release or metadata are accepted. */
-function parseVersion(text: string): Version | undefined {
+/** A version as SemVer 2.0.0 §2 to §10 writes it; a leading `v` is accepted, as newer OPA does. */
+function parseVersion(tagged: string): Version | undefined {
+  const text = tagged.startsWith("v") ? tagged.slice(1) : tagged;
   const [withoutMetadata = "", metadata] = cut(text, "+");
   const [core = "", preRelease] = cut(withoutMetadata, "-");
-  const numbers = core.split(".").map(parseInt64);
-  if (numbers.length !== 3 || !isIdentifiers(metadata) || !isIdentifiers(preRelease)) return undefined;
+  const numbers = core.split(".").map((part) => (hasLeadingZero(part) ? undefined : parseInt64(part)));
+  if (numbers.length !== 3 || !isIdentifiers(metadata, true) || !isIdentifiers(preRelease, false))
+    return undefined;
   const known = numbers.filter((number) => number !== undefined);
   return known.length === 3
     ? { numbers: known, preRelease: preRelease ? preRelease.split(".") : [] }
@@ -26,17 +29,26 @@ function cut(text: string, separator: string): readonly [string, string | undefi
 }
 
 function parseInt64(text: string): bigint | undefined {
-  if (text === "" || text.length > 32) return undefined;
-  for (const digit of text) if (digit < "0" || digit > "9") return undefined;
+  if (text === "" || text.length > 32 || !isDigits(text)) return undefined;
   const value = BigInt(text);
   return BigInt.asIntN(64, value) === value ? value : undefined;
 }
 
-function isIdentifiers(text: string | undefined): boolean {
-  if (text === undefined || text === "") return true;
-  return text
-    .split(".")
-    .every((identifier) => identifier !== "" && [...identifier].every(isIdentifierCharacter));
+/** Dot-separated identifiers; a numeric one has no leading zero except in build metadata (SemVer 2.0.0 §9, §10). */
+function isIdentifiers(text: string | undefined, zerosAllowed: boolean): boolean {
+  if (text === undefined) return true;
+  return text.split(".").every((identifier) => {
+    if (identifier === "" || ![...identifier].every(isIdentifierCharacter)) return false;
+    return zerosAllowed || !hasLeadingZero(identifier) || !isDigits(identifier);
+  });
+}
+
+function hasLeadingZero(text: string): boolean {
+  return text.length > 1 && text.startsWith("0");
+}
+
+function isDigits(text: string): boolean {
+  return skipDigits(text, 0) === text.length;
 }
 
 function isIdentifierCharacter(character: string): boolean {

@@ -141,6 +141,24 @@ describe("documents", () => {
   });
 });
 
+describe("keys of large values", () => {
+  const large = (end: Value) => RArray.of([...Array.from({ length: 1000 }, (_, at) => at), end]);
+
+  test("are short, equal for equal values and different for all others", () => {
+    expect(key(large(1)).length).toBeLessThan(100);
+    expect(key(large(1))).toBe(key(large(1)));
+    expect(key(large(1))).not.toBe(key(large(2)));
+    expect(key(large("\udc80"))).not.toBe(key(large("\udc81")));
+  });
+
+  test("are what sets of them go by", () => {
+    const set = RSet.of([large(1), large(2), large(1)]);
+    expect(set.size).toBe(2);
+    expect(set.has(large(2))).toBe(true);
+    expect(set.has(large(3))).toBe(false);
+  });
+});
+
 describe("limits", () => {
   test("a value that shares its parts is measured as if it did not", () => {
     const double = () => {

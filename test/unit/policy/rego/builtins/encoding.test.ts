@@ -52,6 +52,23 @@ describe("bytes that are not UTF-8", () => {
     expect(call("crypto.md5", decoded("/w=="))).toBe('"00594fd4f42ba43fc1ca0427a0576295"');
   });
 
+  test("are recognised by RFC 3629, not by the look of their first byte", () => {
+    const points = (hex: string) => call("count", decoded(Buffer.from(hex, "hex").toString("base64")));
+    expect([
+      points("c3a9ff"),
+      points("c080ff"),
+      points("eda080ff"),
+      points("f4908080ff"),
+      points("e282ff"),
+    ]).toEqual([
+      "2", // one sequence of two bytes
+      "3", // overlong
+      "4", // a surrogate
+      "5", // beyond U+10FFFF
+      "3", // cut off
+    ]);
+  });
+
   test("leave the engine as replacement characters", () => {
     expect(toJson(decoded("/2E="))).toBe("\ufffda");
     expect(call("json.marshal", decoded("/2E="))).toBe('"\\"\ufffda\\""');

@@ -57,6 +57,17 @@ describe("regular expressions", () => {
     expect(call("regex.match", "a", "a".repeat(2 ** 20 + 1))).toBe("budget regexSubjectLength");
   });
 
+  test("that would compile to a huge program are refused before they are compiled", () => {
+    expect(call("regex.match", "(a{1000})".repeat(400), "a")).toBe("budget regexPatternLength");
+    expect(call("regex.is_valid", `${"(".repeat(5)}a{900})`.repeat(20))).toMatch(/^(false|budget)/);
+    expect(call("regex.match", "((a{30}){30}){1}".repeat(200), "a")).toBe("budget regexPatternLength");
+  });
+
+  test("may repeat as far as policies need", () => {
+    expect(call("regex.match", "^(sha256:)?[0-9a-f]{96}$", "0f".repeat(48))).toBe("true");
+    expect(call("regex.match", "^[^{}]{3}\\{[)(]{2}$", "abc{()")).toBe("true");
+  });
+
   test("cost steps per character", () => {
     const subject = "a".repeat(100_000);
     expect(outcome(() => run("regex.match", ["(a|b|c)+d", subject], context({ steps: 5_000 })))).toBe(
@@ -98,6 +109,8 @@ describe("globs", () => {
     ["glob.match", ["[", [], "a"], "eval_builtin_error"],
     ["glob.match", ["[a-z0-9]", [], "a"], "eval_builtin_error"],
     ["glob.match", ["[]", [], "a"], "eval_builtin_error"],
+    ["glob.match", ["{a,b", [], "a"], "eval_builtin_error"],
+    ["glob.match", ["a\\", [], "a"], "eval_builtin_error"],
     ["glob.match", ["[c-a]", [], "b"], "eval_builtin_error"],
     ["glob.match", ["a", ["ab"], "a"], "eval_type_error"],
     ["glob.match", ["a", [1], "a"], "eval_type_error"],
