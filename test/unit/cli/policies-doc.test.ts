@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { compilePolicy, DEFAULT_LIMITS, formatModule } from "../../../src/policy/rego/index.ts";
 import { commandLine } from "../../support/command-line.ts";
@@ -97,6 +98,20 @@ test("the warnings of the table are given for what stands beside them", () => {
   }
 });
 
+test("every warning the engine can give is named", () => {
+  const folder = fileURLToPath(new URL("../../../src/policy/rego/", import.meta.url));
+  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(".ts"),
+  );
+  const codes = sources.flatMap((name) =>
+    [...readFileSync(join(folder, name), "utf8").matchAll(/\bwarn\(\s*"([a-z_]+)"/gi)].map(
+      (found) => found[1] ?? "",
+    ),
+  );
+  expect(codes.length).toBeGreaterThan(15);
+  expect(codes.filter((code) => !TEXT.includes(`\`${code}\``))).toEqual([]);
+});
+
 test("limits are those of the engine", () => {
   const limits = new Map(table("Limit").map(([name, value]) => [name, value?.replaceAll(" ", "")]));
   const mebi = 1024 * 1024;
@@ -117,3 +132,30 @@ test("limits are those of the engine", () => {
   );
   expect(limits.get("JSON of the answer")).toBe(`${DEFAULT_LIMITS.resultBytes / mebi}MiB`);
 });
+
+test.each([
+  ["Failing built-ins", 'allow if not to_number("x") == 1', undefined],
+  ["Types are advice", 'allow if 1 == "a"', "rego_type_error"],
+  ["Wildcards in negations", "allow if not input.list[_] == 5", "wildcard_in_negation"],
+  ["Constants in `:=` patterns", "allow if {\n\t[x, 1] := input.pair\n\tx == 2\n}", "constant_in_pattern"],
+  ["Imports after rules", "allow if submods == 1\n\nimport input.submods", "late_import"],
+])("difference %s: accepted, with advice", (title, rules, code) => {
+  expect(TEXT).toContain(`- **${title}`);
+  const { policy, findings } = compilePolicy([{ file: "p.rego", text: `package policy\n\n${rules}\n` }]);
+  expect(policy).toBeDefined();
+  if (code !== undefined) expect(findings.map((finding) => finding.code)).toContain(code);
+});
+
+test.each(["http.send", "net.lookup_ip_addr", "opa.runtime", "io.jwt.encode_sign", "uuid.rfc4122"])(
+  "%s is refused by name and with a reason",
+  (name) => {
+    const call = `${name}(${["http.send", "net.lookup_ip_addr", "uuid.rfc4122"].includes(name) ? '"x"' : name === "opa.runtime" ? "" : '"", "", ""'})`;
+    const { policy, findings } = compilePolicy([
+      { file: "p.rego", text: `package policy\n\nallow if ${call}\n` },
+    ]);
+    expect(policy).toBeUndefined();
+    expect(findings[0]?.message).toMatch(
+      new RegExp(`undefined function ${name.replace(".", "\\.")}: not available, \\w`),
+    );
+  },
+);
