@@ -3,7 +3,9 @@ import { KbsError } from "../errors.ts";
 import type { Logger } from "../observability/logger.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { shortened } from "../observability/printable.ts";
+import { readBody } from "./body.ts";
 import type { Deadlines, Due } from "./deadlines.ts";
+import type { BudgetAccount, MemoryBudget } from "./memory-budget.ts";
 import type { RequestContext } from "./ports.ts";
 import { isServerFault, PROBLEM_TYPE, problemBody, toKbsError } from "./problem.ts";
 
@@ -23,6 +25,8 @@ export interface ExchangeEnvironment {
   readonly monotonic: () => number;
   readonly deadlineMilliseconds: number;
   readonly deadlines: Deadlines;
+  /** For the bodies of all requests. */
+  readonly memory: MemoryBudget;
   /** Whether connections are to be closed after their answer. */
   readonly draining: () => boolean;
 }
@@ -41,6 +45,7 @@ export class Exchange implements RequestContext, Due {
   readonly #environment: ExchangeEnvironment;
   readonly #controller = new AbortController();
   readonly #startedAt: number;
+  readonly #memory: BudgetAccount;
   #answered = false;
 
   constructor(
@@ -57,6 +62,7 @@ export class Exchange implements RequestContext, Due {
     this.#environment = environment;
     this.#startedAt = environment.monotonic();
     this.dueAt = this.#startedAt + environment.deadlineMilliseconds;
+    this.#memory = environment.memory.open();
     environment.deadlines.add(this);
     environment.metrics.httpActive.inc();
     response.on("close", () => this.#close());
@@ -69,6 +75,11 @@ export class Exchange implements RequestContext, Due {
 
   get answered(): boolean {
     return this.#answered;
+  }
+
+  /** @throws KbsError, see `readBody` */
+  body(maxBytes: number): Promise<Buffer> {
+    return readBody(this.request, maxBytes, this.#memory);
   }
 
   /** @param headers - names and values in turn, beyond content type and length */
@@ -137,6 +148,7 @@ export class Exchange implements RequestContext, Due {
 
   #close(): void {
     this.#environment.deadlines.remove(this);
+    this.#memory.close();
     const { metrics, monotonic } = this.#environment;
     metrics.httpActive.dec();
     metrics.httpDuration.observe((monotonic() - this.#startedAt) / 1000);

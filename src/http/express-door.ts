@@ -5,7 +5,6 @@ import { writeJson } from "../json/write.ts";
 import type { Health } from "../observability/health.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { shortened } from "../observability/printable.ts";
-import { readBody } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import type { AdminOperationName, AdminPort, ReleasePort, WellKnownPort } from "./ports.ts";
 import { reworded, toKbsError } from "./problem.ts";
@@ -180,7 +179,7 @@ export class ExpressDoor {
       .authorize(call, exchange, signal)
       .catch((error: unknown) => Promise.reject(adminRefusal(toKbsError(error), plugin, operation)));
     exchange.decision.administrator = shortened(administrator.name);
-    const body = await readBody(request, maxBodyBytes);
+    const body = await exchange.body(maxBodyBytes);
     const { query } = target;
     const asked = { operation, plugin, method, path, id: path.join("/"), query, body };
     const answer = await admin.perform(asked, administrator, exchange, signal);

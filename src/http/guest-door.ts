@@ -9,7 +9,6 @@ import { shortened } from "../observability/printable.ts";
 import { parseAttestation, parseRequest } from "../protocol/handshake.ts";
 import type { OpenSession } from "../sessions/session-record.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { readBody } from "./body.ts";
 import { sessionCookieOf, setSessionCookie } from "./cookies.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Gate } from "./gate.ts";
@@ -31,6 +30,8 @@ export interface GuestDoorDependencies {
   readonly explainInDetail: boolean;
 }
 
+/** What a guest asks for a challenge with takes some hundred bytes. */
+const MAX_AUTH_BYTES = 64 << 10;
 const JSON_TYPE = "application/json";
 const ATTEST_FAILED = "Attestation error: RCAR handshake Attest failed";
 const AUTH_FAILED = "Attestation error: RCAR handshake Auth failed";
@@ -95,7 +96,7 @@ export class GuestDoor {
 
   async #challenge(exchange: Exchange): Promise<void> {
     const { attestation, sessions, now, secureCookies, maxBodyBytes } = this.#parts;
-    const request = parseRequest(parseJson(await readBody(exchange.request, maxBodyBytes)));
+    const request = parseRequest(parseJson(await exchange.body(Math.min(maxBodyBytes, MAX_AUTH_BYTES))));
     exchange.decision.tee = request.tee;
     const challenge = await attestation.challenge(request.tee, request.extraParams, exchange.signal);
     const { nonce, cookie, session } = sessions.open({
@@ -116,7 +117,7 @@ export class GuestDoor {
     const session = sessions.load(cookie);
     exchange.decision.tee = session.tee;
     exchange.decision.session = sessionHash(session.id);
-    const body = await readBody(exchange.request, maxBodyBytes);
+    const body = await exchange.body(maxBodyBytes);
     const digest = createHash("sha256").update(body).digest();
     const earlier = await sessions.repeated(session, digest, exchange.signal);
     if (earlier !== undefined) return this.#giveToken(exchange, session, cookie, earlier);
@@ -148,7 +149,7 @@ export class GuestDoor {
     const { release, maxBodyBytes } = this.#parts;
     const credential = await this.#credential(exchange);
     if (credential === undefined) throw new KbsError("token-missing", "Attestation Token not found");
-    const body = await readBody(exchange.request, maxBodyBytes);
+    const body = await exchange.body(maxBodyBytes);
     const [plugin = "", ...path] = segments;
     const method = exchange.request.method ?? "";
     const answer = await release.release(

@@ -21,9 +21,13 @@ import { ExpressDoor } from "./express-door.ts";
 import { Gate } from "./gate.ts";
 import { GuestDoor } from "./guest-door.ts";
 import { parserRefusal, refuseRaw } from "./malformed-http.ts";
+import { MemoryBudget } from "./memory-budget.ts";
 import type { AdminPort, AttestationPort, ReleasePort, WellKnownPort } from "./ports.ts";
 import { DEFAULT_RATE_LIMITS, RateLimits, type RateLimitsOptions } from "./rate-limits.ts";
 import { type TlsMaterial, tlsOptions } from "./tls.ts";
+
+/** Bodies of the largest size that are held at once. */
+const LARGE_BODIES = 64;
 
 /** Bounds of everything a peer can make the server spend. All of them have a value; none can be switched off. */
 export interface HttpLimits {
@@ -113,7 +117,8 @@ export class KbsServer {
     const deadlineMilliseconds = limits.deadlineSeconds * 1000;
     const deadlines = new Deadlines(deadlineMilliseconds, monotonic);
     const draining = () => this.#draining;
-    this.#environment = { log, metrics, monotonic, deadlineMilliseconds, deadlines, draining };
+    const memory = new MemoryBudget(LARGE_BODIES * limits.maxBodyBytes);
+    this.#environment = { log, metrics, monotonic, deadlineMilliseconds, deadlines, memory, draining };
     this.#doors = createDoors(options, parts);
     this.#server = createNodeServer(options);
     this.#listenTo(this.#server);

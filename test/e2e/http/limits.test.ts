@@ -29,6 +29,11 @@ async function refusals(...parts: (string | Buffer)[]): Promise<{ status: number
   });
 }
 
+/** Waits for what happens by itself, without a clock of its own. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve));
+}
+
 const get = (headers: Record<string, string>) => server.call("GET", "/kbs/v0/resource/a/b/c", { headers });
 
 describe("sizes", () => {
@@ -56,6 +61,37 @@ describe("sizes", () => {
     expect(tooLarge.status).toBe(413);
     expect(tooLarge.json()).toMatchObject({ code: "payload-too-large" });
     expect((await attest(server.port, cookie, filled(2 << 20))).status).toBe(200);
+  });
+
+  test("E1 E9 many large bodies that never end are refused, and guests are still served", async () => {
+    await start({ limits: { maxBodyBytes: 300_000 } });
+    const { cookie, nonce } = await authenticate(server.port);
+    const head = `POST /kbs/v0/attest HTTP/1.1\r\nHost: a\r\nCookie: ${cookie}\r\nContent-Length: 300000\r\n\r\n`;
+    const sockets = Array.from({ length: 150 }, () => connect(server.port, "127.0.0.1"));
+    const refused = new Promise<string>((resolve) => {
+      for (const socket of sockets) {
+        socket.on("error", () => undefined);
+        socket.on("data", (data) => resolve(data.toString("latin1")));
+        socket.write(`${head}${" ".repeat(299_000)}`);
+      }
+    });
+    expect(answersIn(await refused)).toMatchObject([
+      { status: 503, body: expect.stringContaining("overloaded") },
+    ]);
+    expect((await attest(server.port, cookie, attestBody(nonce))).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    await until(async () => (await server.metrics.httpActive.get()).values[0]?.value === 0);
+    const again = await authenticate(server.port);
+    const frame = attestBody(again.nonce, { padding: "" });
+    const large = attestBody(again.nonce, { padding: "x".repeat(299_000 - frame.length) });
+    expect((await attest(server.port, again.cookie, large)).status).toBe(200);
+  });
+
+  test("E1 a request for a challenge may have 64 KiB", async () => {
+    await start();
+    const padded = (bytes: number) => AUTH_BODY.padEnd(bytes);
+    expect((await server.call("POST", "/kbs/v0/auth", { body: padded(64 << 10) })).status).toBe(200);
+    expect((await server.call("POST", "/kbs/v0/auth", { body: padded((64 << 10) + 1) })).status).toBe(413);
   });
 
   test("E9 a body that announces too much is refused before any of it was read", async () => {
