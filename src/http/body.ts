@@ -26,7 +26,8 @@ export function readBody(
     discard(request);
     return Promise.reject(tooLarge(maxBytes));
   }
-  return collect(request, new Collected(maxBytes, memory));
+  const first = length === undefined ? FIRST_BYTES : Math.min(FIRST_BYTES, Number(length));
+  return collect(request, new Collected(maxBytes, first, memory));
 }
 
 function collect(request: IncomingMessage, body: Collected): Promise<Buffer> {
@@ -53,12 +54,15 @@ function collect(request: IncomingMessage, body: Collected): Promise<Buffer> {
  */
 class Collected {
   readonly #maxBytes: number;
+  readonly #firstBytes: number;
   readonly #memory: MemoryAccount | undefined;
   #buffer = EMPTY;
   #size = 0;
 
-  constructor(maxBytes: number, memory: MemoryAccount | undefined) {
+  /** @param firstBytes - to begin with; as much as the body will have, if that is known and little */
+  constructor(maxBytes: number, firstBytes: number, memory: MemoryAccount | undefined) {
     this.#maxBytes = maxBytes;
+    this.#firstBytes = firstBytes;
     this.#memory = memory;
   }
 
@@ -77,9 +81,9 @@ class Collected {
   }
 
   #grow(size: number): boolean {
-    const capacity = Math.min(this.#maxBytes, Math.max(FIRST_BYTES, size, 2 * this.#buffer.length));
+    const capacity = Math.min(this.#maxBytes, Math.max(this.#firstBytes, size, 2 * this.#buffer.length));
     if (this.#memory?.take(capacity - this.#buffer.length) === false) return false;
-    const larger = Buffer.allocUnsafeSlow(capacity);
+    const larger = Buffer.allocUnsafe(capacity);
     this.#buffer.copy(larger, 0, 0, this.#size);
     this.#buffer = larger;
     return true;
