@@ -48,6 +48,8 @@ export interface RegoEngineOptions {
   readonly now: () => number;
   readonly randomBytes?: (count: number) => Uint8Array;
   readonly limits?: Partial<Limits>;
+  /** `parse-only` accepts any text that parses, for moving a deployment that never checked its policies. */
+  readonly checks?: "strict" | "parse-only";
 }
 
 interface Compilation {
@@ -77,6 +79,7 @@ export class RegoEngine implements PolicyEngine {
       host: [QUERY_REFERENCE_VALUE],
       lint: UPLOAD_PROFILES,
       ...(dialect === undefined ? {} : { dialect }),
+      checks: this.#options.checks ?? "strict",
       ...(this.#options.limits === undefined ? {} : { limits: this.#options.limits }),
     });
     return policy === undefined

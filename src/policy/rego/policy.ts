@@ -30,6 +30,12 @@ export interface CompileOptions {
    * running other people's test suites, never for policies that decide.
    */
   readonly allowMockedBuiltins?: boolean;
+  /**
+   * `strict`, unless chosen otherwise: a policy with any fault is refused. `parse-only`: text that parses is
+   * accepted, and a rule with a fault fails when it is evaluated, so that the other rules of a policy that was
+   * never checked go on working.
+   */
+  readonly checks?: "strict" | "parse-only";
   /** Uses that the host makes of policies, for advice about them. */
   readonly lint?: readonly LintProfile[];
 }
@@ -65,9 +71,12 @@ function compile(modules: readonly ModuleText[], options: CompileOptions): Compi
   const parsed = parseAll(modules, options.dialect ?? "v1", problems);
   if (problems.hasErrors) return { findings: problems.sorted() };
   const hosts = new Map((options.host ?? []).map((host) => [host.name, host]));
-  const analysis = analyse(parsed, { hosts, allowMockedBuiltins: options.allowMockedBuiltins === true });
-  const findings = [...problems.sorted(), ...analysis.problems.sorted()];
-  if (analysis.problems.hasErrors) return { findings };
+  const tolerant = options.checks === "parse-only";
+  const allowMockedBuiltins = options.allowMockedBuiltins === true;
+  const analysis = analyse(parsed, { hosts, allowMockedBuiltins, tolerant });
+  const found = [...problems.sorted(), ...analysis.problems.sorted()];
+  const findings = tolerant ? found.map((finding): Finding => ({ ...finding, severity: "warning" })) : found;
+  if (analysis.problems.hasErrors && !tolerant) return { findings };
   const advice = lint(parsed, analysis, options.lint ?? []);
   const policy = new Policy(hashOf(modules, options), analysis, parsed, options);
   return { policy, findings: inOrder([...findings, ...advice]) };
@@ -127,14 +136,14 @@ export class Policy {
     this.analysis = analysis;
     this.modules = modules;
     this.limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.program = compileProgram(analysis.tree, analysis.clauses, false);
+    this.program = compileProgram(analysis, false);
     this.hostArguments = collectHostArguments(analysis.clauses);
     this.entryPoints = entryPoints(analysis);
   }
 
   /** The same policy compiled with probes, for coverage, trace and explanations. */
   get probed(): Program {
-    this.#probed ??= compileProgram(this.analysis.tree, this.analysis.clauses, true);
+    this.#probed ??= compileProgram(this.analysis, true);
     return this.#probed;
   }
 

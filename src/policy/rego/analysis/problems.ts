@@ -19,6 +19,14 @@ export class Problems {
   readonly findings: Finding[] = [];
   readonly #seen = new Set<string>();
   #errors = 0;
+  #lastError: Finding | undefined;
+
+  /** Runs a check. @returns an error it found, also one that is not kept because there are too many */
+  during(check: () => void): Finding | undefined {
+    const before = this.#errors;
+    check();
+    return this.#errors > before ? this.#lastError : undefined;
+  }
 
   get hasErrors(): boolean {
     return this.#errors > 0;
@@ -33,10 +41,12 @@ export class Problems {
   }
 
   #add(severity: Finding["severity"], code: string, message: string, loc: Location): boolean {
+    const finding: Finding = { severity, code, message, ...loc };
+    if (severity === "error") this.#lastError = finding;
     const id = `${severity} ${code} ${loc.file} ${loc.row} ${loc.col} ${message}`;
     if (this.#seen.has(id) || this.findings.length >= MAX_FINDINGS) return severity === "error";
     this.#seen.add(id);
-    this.findings.push({ severity, code, message, ...loc });
+    this.findings.push(finding);
     return true;
   }
 

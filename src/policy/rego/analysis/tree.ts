@@ -90,13 +90,18 @@ export function definitionOf(module: Module, rule: Rule): Definition {
   return { ...common, kind, path: [...base, ...steps], suffix: head.path.slice(cut), element: head.contains };
 }
 
-export function buildTree(modules: readonly Module[], problems: Problems): TreeNode {
+/** @param guard - runs the checks of one rule, and may remember what they found */
+export function buildTree(
+  modules: readonly Module[],
+  problems: Problems,
+  guard: (rules: readonly Rule[], check: () => void) => void,
+): TreeNode {
   const root = new TreeNode([]);
   for (const module of modules) {
     let node = root;
     for (const step of module.packagePath) node = node.ensure(step);
     node.isPackage = true;
-    for (const rule of module.rules) addRule(root, module, rule, problems);
+    for (const rule of module.rules) guard([rule], () => addRule(root, module, rule, problems));
   }
   return root;
 }
@@ -117,8 +122,18 @@ function addRule(root: TreeNode, module: Module, rule: Rule, problems: Problems)
 }
 
 /** Reports nodes whose definitions cannot live together. */
-export function checkConflicts(root: TreeNode, problems: Problems): void {
-  for (const node of root.descendants()) if (node.definitions.length > 0) checkNode(node, problems);
+export function checkConflicts(
+  root: TreeNode,
+  problems: Problems,
+  guard: (rules: readonly Rule[], check: () => void) => void,
+): void {
+  for (const node of root.descendants()) {
+    if (node.definitions.length === 0) continue;
+    const concerned = [node, ...node.descendants()].flatMap(({ definitions }) =>
+      definitions.map(({ rule }) => rule),
+    );
+    guard(concerned, () => checkNode(node, problems));
+  }
 }
 
 function checkNode(node: TreeNode, problems: Problems): void {

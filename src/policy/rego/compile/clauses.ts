@@ -2,7 +2,9 @@
 import { visitVariables } from "../analysis/bound.ts";
 import { type BranchPlan, type IBranch, type IClause, type ITerm, Variable } from "../analysis/ir.ts";
 import type { LiteralPlan, Op, Pattern } from "../analysis/plan.ts";
+import type { Finding } from "../analysis/problems.ts";
 import { equal } from "../compare.ts";
+import type { Evaluation } from "../evaluation.ts";
 import type { Value } from "../value.ts";
 import { clauseCost } from "./cost.ts";
 import type { CompiledBranch, CompiledClause, DocNode } from "./docs.ts";
@@ -14,6 +16,27 @@ export interface CompileTarget {
   readonly functions: ReadonlyMap<string, DocNode>;
   /** Compile with probes: for coverage, trace and explanations. */
   readonly probes: boolean;
+}
+
+/** A rule that a static check found at fault, of a policy that was only to be parsed: it fails when it is asked. */
+export function faultyClause(clause: IClause, fault: Finding): CompiledClause {
+  const fail = (e: Evaluation): never => {
+    throw e.fail("eval_internal_error", `the rule has a fault: ${fault.code}: ${fault.message}`, clause.loc);
+  };
+  const branch: CompiledBranch = {
+    solve: (_f, e) => fail(e),
+    collect: (_f, e) => fail(e),
+    constant: undefined,
+    loc: clause.loc,
+  };
+  return {
+    frameSize: 0,
+    weight: 0,
+    accept: () => true,
+    branches: [branch],
+    kind: clause.kind,
+    loc: clause.loc,
+  };
 }
 
 export function compileClause(clause: IClause, target: CompileTarget): CompiledClause {

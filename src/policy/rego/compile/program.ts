@@ -1,8 +1,9 @@
 /** From resolved clauses to the compiled document tree. */
+import type { Analysis } from "../analysis/analyse.ts";
 import { functionId, type IClause } from "../analysis/ir.ts";
 import { dataPath, type TreeNode } from "../analysis/tree.ts";
-import { type CompileTarget, compileClause } from "./clauses.ts";
-import { type DocKind, DocNode } from "./docs.ts";
+import { compileClause, faultyClause } from "./clauses.ts";
+import { type CompiledClause, type DocKind, DocNode } from "./docs.ts";
 
 export interface Program {
   readonly root: DocNode;
@@ -11,7 +12,7 @@ export interface Program {
   readonly documents: number;
 }
 
-export function compileProgram(tree: TreeNode, clauses: readonly IClause[], probes: boolean): Program {
+export function compileProgram({ tree, clauses, faults }: Analysis, probes: boolean): Program {
   const functions = new Map<string, DocNode>();
   const nodes = new Map<string, DocNode>();
   let documents = 0;
@@ -24,20 +25,26 @@ export function compileProgram(tree: TreeNode, clauses: readonly IClause[], prob
     return doc;
   };
   const root = build(tree);
-  linkAll(nodes, clauses, { root, functions, probes });
+  const target = { root, functions, probes };
+  linkAll(nodes, clauses, (clause) => {
+    const fault = faults.get(clause.rule);
+    return fault === undefined ? compileClause(clause, target) : faultyClause(clause, fault);
+  });
   return { root, functions, documents };
 }
 
 function kindOf(node: TreeNode): DocKind {
   const [first] = node.definitions;
   if (first === undefined) return "package";
-  return node.isDynamic ? "object" : first.kind;
+  if (node.isDynamic) return "object";
+  // Kinds only differ where that was found to be a fault; a function's name would then be undefined, not a failure.
+  return node.definitions.every(({ kind }) => kind === first.kind) ? first.kind : "complete";
 }
 
 function linkAll(
   nodes: ReadonlyMap<string, DocNode>,
   clauses: readonly IClause[],
-  target: CompileTarget,
+  compile: (clause: IClause) => CompiledClause,
 ): void {
   const byRule = new Map<string, IClause[]>();
   for (const clause of clauses) {
@@ -48,7 +55,7 @@ function linkAll(
   }
   for (const [name, own] of byRule) {
     const fallback = own.find((clause) => clause.isDefault);
-    const ordinary = own.filter((clause) => !clause.isDefault).map((clause) => compileClause(clause, target));
-    nodes.get(name)?.link(ordinary, fallback === undefined ? undefined : compileClause(fallback, target));
+    const ordinary = own.filter((clause) => !clause.isDefault).map(compile);
+    nodes.get(name)?.link(ordinary, fallback === undefined ? undefined : compile(fallback));
   }
 }
