@@ -1,7 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { residentMiB } from "./cpu.ts";
-import { deploy, SECRET_PATH } from "./deployment.ts";
+import { type Deployment, deploy, SECRET_PATH } from "./deployment.ts";
 import { measure } from "./generator.ts";
 import type { LoadJob } from "./load.ts";
 import { rawCosts } from "./raw.ts";
@@ -26,36 +26,50 @@ function job(url: string, vendorFolder: string, over: Partial<LoadJob>): LoadJob
 /** Whole flows and releases, for each TEE and each kind of key, beside the raw cost of the cryptography. */
 export async function benchFlows(quick: boolean): Promise<readonly Row[]> {
   const server = await deploy();
-  const scale = quick ? 0.1 : 1;
   const rows: Row[] = [];
   try {
-    const variants: readonly (Partial<LoadJob> & { name: string; goal?: number })[] = [
-      { name: "sample flow, EC key", goal: 0.85 },
-      { name: "sample flow, RSA key", teeKey: "rsa" },
-      { name: "SNP flow, EC key", attester: "snp-dev", count: 2000, goal: 1.5 },
-      { name: "SNP flow, RSA key", attester: "snp-dev", teeKey: "rsa", count: 2000 },
-      { name: "release by Bearer, EC key", kind: "release", count: 20_000, goal: 0.25 },
-      { name: "release by Bearer, RSA key", kind: "release", teeKey: "rsa", count: 20_000 },
-    ];
-    await measure(server.pid, job(server.url, server.vendorFolder, { count: 1500 }));
-    for (const { name, goal, ...over } of variants) {
-      const full = job(server.url, server.vendorFolder, over);
-      const result = await measure(server.pid, { ...full, count: Math.ceil(full.count * scale) });
-      if (result.failed > 0)
-        throw new Error(`${name}: ${result.failed} failed, first ${result.firstFailure}`);
-      rows.push({
-        what: name,
-        "CPU ms": result.cpuPerJob,
-        goal: goal ?? "",
-        "per second": result.completed / result.seconds,
-        "p50 ms": result.p50,
-        "p99 ms": result.p99,
-      });
-    }
-  } finally {
+    for (const attester of ["sample", "snp-dev"] as const)
+      await measure(server.pid, job(server.url, server.vendorFolder, { attester, count: 1500 }));
+    server.watchLoop();
+    for (const variant of VARIANTS) rows.push(await flowRow(server, variant, quick ? 0.1 : 1));
+  } catch (error) {
     await server.stop();
+    throw error;
   }
-  return rows;
+  const held = await server.stop();
+  return [
+    ...rows,
+    { what: "event loop held at once, ms", goal: 20, "p99 ms": held.p99, "longest ms": held.max },
+  ];
+}
+
+interface Variant extends Partial<LoadJob> {
+  readonly name: string;
+  /** CPU milliseconds. */
+  readonly goal?: number;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { name: "sample flow, EC key", goal: 0.85 },
+  { name: "sample flow, RSA key", teeKey: "rsa" },
+  { name: "SNP flow, EC key", attester: "snp-dev", count: 2000, goal: 1.5 },
+  { name: "SNP flow, RSA key", attester: "snp-dev", teeKey: "rsa", count: 2000 },
+  { name: "release by Bearer, EC key", kind: "release", count: 20_000, goal: 0.25 },
+  { name: "release by Bearer, RSA key", kind: "release", teeKey: "rsa", count: 20_000 },
+];
+
+async function flowRow(server: Deployment, { name, goal, ...over }: Variant, scale: number): Promise<Row> {
+  const full = job(server.url, server.vendorFolder, over);
+  const result = await measure(server.pid, { ...full, count: Math.ceil(full.count * scale) });
+  if (result.failed > 0) throw new Error(`${name}: ${result.failed} failed, first ${result.firstFailure}`);
+  return {
+    what: name,
+    "CPU ms": result.cpuPerJob,
+    goal: goal ?? "",
+    "per second": result.completed / result.seconds,
+    "p50 ms": result.p50,
+    "p99 ms": result.p99,
+  };
 }
 
 export function benchRaw(): readonly Row[] {

@@ -12,8 +12,13 @@ export interface Deployment {
   readonly metricsUrl: string;
   readonly pid: number;
   readonly vendorFolder: string;
-  stop(): Promise<void>;
+  /** From here on the time that the event loop is held counts. */
+  watchLoop(): void;
+  /** @returns for how long the event loop was held at once, in milliseconds */
+  stop(): Promise<{ readonly p99: number; readonly max: number }>;
 }
+
+const LOOP_WATCH = new URL("./loop-watch.js", import.meta.url).href;
 
 const ENTRY = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 export const SECRET_PATH = "default/disk/passphrase";
@@ -62,7 +67,14 @@ export async function deploy(snp = "{ kds: { enabled: false } }"): Promise<Deplo
   await post(`${url}/kbs/v0/resource/${SECRET_PATH}`, token, "correct horse battery staple");
   const policy = Buffer.from(ALLOW).toString("base64url");
   await post(`${url}/kbs/v0/resource-policy`, token, JSON.stringify({ policy }));
-  return { url, metricsUrl, pid: child.pid ?? 0, vendorFolder, stop: () => stop(child, folder) };
+  return {
+    url,
+    metricsUrl,
+    pid: child.pid ?? 0,
+    vendorFolder,
+    watchLoop: () => child.kill("SIGUSR2"),
+    stop: () => stop(child, folder),
+  };
 }
 
 async function start(folder: string): Promise<{ child: ChildProcess; url: string; metricsUrl: string }> {
@@ -70,10 +82,14 @@ async function start(folder: string): Promise<{ child: ChildProcess; url: string
   const config = join(folder, "kbs.config.yaml");
   // Errors are shown; the decisions that the log would hold are written to nowhere, as a container runtime would
   // take them away.
-  const child = spawn(process.execPath, [ENTRY, "serve", "--config", config, "--ready-file", ready], {
-    stdio: ["ignore", "ignore", process.env["BENCH_LOG"] === undefined ? "ignore" : "inherit"],
-    env: { PATH: process.env["PATH"] },
-  });
+  const child = spawn(
+    process.execPath,
+    ["--import", LOOP_WATCH, ENTRY, "serve", "--config", config, "--ready-file", ready],
+    {
+      stdio: ["ignore", "ignore", process.env["BENCH_LOG"] === undefined ? "ignore" : "inherit"],
+      env: { PATH: process.env["PATH"], KEYWARDEN_BENCH_LOOP: join(folder, "loop.json") },
+    },
+  );
   for (let waited = 0; waited < 30_000; waited += 50) {
     const text = await readFile(ready, "utf8").catch(() => undefined);
     if (text !== undefined) return { child, ...JSON.parse(text) };
@@ -88,9 +104,11 @@ async function post(url: string, token: string, body: string): Promise<void> {
   if (answer.status !== 200) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
 }
 
-async function stop(child: ChildProcess, folder: string): Promise<void> {
+async function stop(child: ChildProcess, folder: string): Promise<{ p99: number; max: number }> {
   const exited = new Promise((resolve) => child.once("exit", resolve));
   child.kill("SIGTERM");
   await exited;
+  const held = JSON.parse(await readFile(join(folder, "loop.json"), "utf8"));
   await rm(folder, { recursive: true, force: true });
+  return held;
 }
