@@ -17,35 +17,46 @@ export interface LiveServer {
   close(): Promise<void>;
 }
 
-const CONFIG = `mode: development
+/** What a test's server has beyond the others'. */
+export interface LiveServerOptions {
+  /** Files in the server's folder, by name. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** YAML within `admin:`: further identity providers (four spaces deep), then `roles:` (two deep). */
+  readonly admin?: string;
+  /** YAML of sections that the configuration below does not have. */
+  readonly sections?: string;
+}
+
+const config = ({ admin = "", sections = "" }: LiveServerOptions) => `mode: development
 server: { port: 0, metrics: { port: 0 } }
 dataDirectory: data
 log: { level: error }
 admin:
   identityProviders:
     - { issuer: ops, audience: keywarden, algorithms: [ EdDSA ], publicKey: admin.pub.pem }
-attestation: { explainInDetail: true }
+${admin}attestation: { explainInDetail: true }
 verifiers:
   sample: { allowSampleEvidence: true }
   snp: { kds: { enabled: false } }
 dev: { dangerouslyUseDevTrustAnchors: { snp: [ vendor/trust-anchors.pem ] } }
-`;
+${sections}`;
 
 /**
  * The whole product on a free loopback port in a folder of its own, driven by its own command line: sample
  * evidence and a development vendor are believed, nothing is provisioned.
  */
-export async function liveServer(): Promise<LiveServer> {
+export async function liveServer(options: LiveServerOptions = {}): Promise<LiveServer> {
   const folder = mkdtempSync(join(tmpdir(), "keywarden-live-"));
   const at = (name: string): string => join(folder, name);
-  writeFileSync(at("kbs.config.yaml"), CONFIG);
+  writeFileSync(at("kbs.config.yaml"), config(options));
+  for (const [name, content] of Object.entries(options.files ?? {})) writeFileSync(at(name), content);
   const keys = ["--private-key", at("admin.key"), "--public-key", at("admin.pub.pem")];
   await succeed(["admin", "keygen", ...keys]);
   await succeed(["admin", "token", "--key", at("admin.key"), "--out", at("admin.token")]);
   await succeed(["guest", "dev-pki", at("vendor")]);
-  const { config, faults } = await loadConfigFile(at("kbs.config.yaml"), {});
-  if (config === undefined) throw new Error(JSON.stringify(faults));
-  const server = await startKeywarden(config);
+  const { config: loaded, faults } = await loadConfigFile(at("kbs.config.yaml"), {});
+  if (loaded === undefined) throw new Error(JSON.stringify(faults));
+  const server = await startKeywarden(loaded);
   const { url } = server;
   return {
     url,

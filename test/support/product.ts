@@ -7,7 +7,7 @@ import { Refused } from "../../src/cli/guest/refusal.ts";
 import { openDevVendor, snpDevAttester } from "../../src/cli/guest/snp-dev.ts";
 import { generateTeeKey, type TeeKey, type TeeKeyKind } from "../../src/cli/guest/tee-key.ts";
 import { createHttpClient, type HttpClient } from "../../src/cli/http-client.ts";
-import { type LiveServer, liveServer } from "./live-server.ts";
+import { type LiveServer, type LiveServerOptions, liveServer } from "./live-server.ts";
 
 type RequestBody = NonNullable<RequestInit["body"]>;
 
@@ -39,8 +39,8 @@ export interface Product extends LiveServer {
 export const ALLOW_ALL = 'package policy\ndefault allow := false\nallow if data.plugin == "resource"\n';
 export const DENY_ALL = "package policy\ndefault allow := false\n";
 
-export async function product(): Promise<Product> {
-  const live = await liveServer();
+export async function product(options: LiveServerOptions = {}): Promise<Product> {
+  const live = await liveServer(options);
   const http = createHttpClient({ deadlineMs: 20_000, maxResponseBytes: 1 << 24, userAgent: "test" });
   const adminToken = readFileSync(join(live.folder, "admin.token"), "utf8").trim();
   const send: Product["send"] = async (method, path, { body, headers } = {}) => {
