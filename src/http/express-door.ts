@@ -39,7 +39,6 @@ const ADMIN_ROUTES: readonly (readonly [Method, string, AdminOperationName, "ign
   ["get", "attestation-policy", "attestation-policy.list", "ignored"],
   ["get", "attestation-policy/*id", "attestation-policy.get", "matter"],
   ["delete", "attestation-policy/*id", "attestation-policy.delete", "matter"],
-  ["post", "resource-policy/evaluate", "resource-policy.evaluate", "matter"],
   ["post", "resource-policy{/*rest}", "resource-policy.set", "ignored"],
   ["get", "resource-policy", "resource-policy.list", "ignored"],
   ["get", "resource-policy/*id", "resource-policy.get", "matter"],

@@ -80,7 +80,6 @@ export const ADMIN_OPERATIONS = [
   "resource-policy.list",
   "resource-policy.get",
   "resource-policy.delete",
-  "resource-policy.evaluate",
   "reference-value.set",
   "reference-value.list",
   "reference-value.get",

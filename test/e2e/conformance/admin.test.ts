@@ -229,6 +229,14 @@ describe("policies and reference values", () => {
     expect(await stored()).toBe(TEXT);
   });
 
+  test("segments after the name of a call that sets something mean nothing", async () => {
+    const policy = Buffer.from(`${TEXT}\n`).toString("base64url");
+    const body = JSON.stringify({ policy });
+    expect((await server.admin("POST", "/kbs/v0/resource-policy/evaluate", body)).status).toBe(200);
+    const stored = await server.admin("GET", "/kbs/v0/resource-policy/resource-policy");
+    expect(stored.text).toBe(`${TEXT}\n`);
+  });
+
   test("P72 GET resource-policy is a JSON array with the one id", async () => {
     const { headers, text } = await server.admin("GET", "/kbs/v0/resource-policy");
     expect([headers.get("content-type"), JSON.parse(text)]).toEqual([

@@ -152,7 +152,7 @@ describe("administrators' paths", () => {
     ["GET", "/kbs/v0/resource-policy"],
     ["GET", "/kbs/v0/resource-policy/resource-policy"],
     ["DELETE", "/kbs/v0/resource-policy/resource-policy"],
-    ["POST", "/kbs/v0/resource-policy/evaluate"],
+    ["POST", "/kbs/v0/resource-policy/resource-policy"],
     ["POST", "/kbs/v0/reference-value"],
     ["GET", "/kbs/v0/reference-value"],
     ["GET", "/kbs/v0/reference-value/launch/digest"],
