@@ -23,7 +23,8 @@ export interface SeenValue {
 /** One body of one definition, and how far it got. */
 export interface BranchReport {
   readonly location: Location;
-  readonly result: "succeeded" | "failed" | "not tried";
+  /** `no value`: the body holds, but what the head says is undefined. */
+  readonly result: "succeeded" | "failed" | "not tried" | "no value";
   /** The literal that failed, where one did. */
   readonly literal?: { readonly text: string; readonly location: Location };
   readonly seen: readonly SeenValue[];
@@ -59,6 +60,8 @@ interface Attempt {
   succeeded: boolean;
   deepest: LiteralSite | undefined;
   seen: readonly SeenValue[];
+  /** What the body of an `every` saw last: the element that failed. */
+  inner: readonly SeenValue[];
 }
 
 class Recorder extends SilentProbe {
@@ -71,7 +74,7 @@ class Recorder extends SilentProbe {
 
   override enterBranch(branch: BranchSite): void {
     if (this.attempts.has(branch.id)) return;
-    this.attempts.set(branch.id, { succeeded: false, deepest: undefined, seen: [] });
+    this.attempts.set(branch.id, { succeeded: false, deepest: undefined, seen: [], inner: [] });
   }
 
   override exitBranch(branch: BranchSite): void {
@@ -80,12 +83,23 @@ class Recorder extends SilentProbe {
   }
 
   override enterLiteral(site: LiteralSite, frame: Frame, e: Evaluation): void {
-    const attempt = site.level === 0 ? this.attempts.get(site.branch.id) : undefined;
-    if (attempt === undefined || attempt.succeeded) return;
-    if (attempt.deepest !== undefined && site.index < attempt.deepest.index) return;
+    const attempt = this.attempts.get(site.branch.id);
+    if (attempt === undefined || attempt.succeeded || site.level > 1) return;
+    const { deepest } = attempt;
+    if (site.level === 1) {
+      const isInside = deepest?.literal.statement.k === "every" && site.index > deepest.index;
+      if (isInside) attempt.inner = seenBy(site, frame, e);
+      return;
+    }
+    if (deepest !== undefined && site.index < deepest.index) return;
     attempt.deepest = site;
-    attempt.seen = site.watched.map(({ text, value }) => ({ text, value: shown(value(frame, e)) }));
+    attempt.seen = seenBy(site, frame, e);
+    attempt.inner = [];
   }
+}
+
+function seenBy({ watched }: LiteralSite, frame: Frame, e: Evaluation): readonly SeenValue[] {
+  return watched.map(({ text, value }) => ({ text, value: shown(value(frame, e)) }));
 }
 
 function shown(value: Value | undefined): string | undefined {
@@ -122,7 +136,8 @@ class Teller {
     const attempt = this.#record.attempts.get(`${dataPath(clause.path)} ${clause.file}:${row}:${col}`);
     const base = { location: branch.loc, seen: [], because: [] };
     if (attempt === undefined) return { ...base, result: "not tried" };
-    if (attempt.succeeded) return { ...base, result: "succeeded" };
+    const isUndefined = this.#record.values.get(dataPath(clause.path)) === undefined;
+    if (attempt.succeeded) return { ...base, result: isUndefined ? "no value" : "succeeded" };
     if (attempt.deepest === undefined) return { ...base, result: "failed" };
     const { literal, rules } = attempt.deepest;
     const text = textAt(this.#policy.modules, literal.loc);
@@ -131,7 +146,7 @@ class Teller {
       ...base,
       result: "failed",
       literal: { text, location: literal.loc },
-      seen: attempt.seen,
+      seen: [...attempt.seen, ...attempt.inner],
       because,
     };
   }
@@ -169,6 +184,7 @@ export function renderWhyNot(whyNot: WhyNot, indent = ""): string {
 function renderBranch(branch: BranchReport, indent: string): string[] {
   const { file, row } = branch.location;
   const place = `${indent}${file}:${row}`;
+  if (branch.result === "no value") return [`${place}: holds, but its value is undefined`];
   if (branch.literal === undefined) return [`${place}: ${branch.result}`];
   const lines = [`${place}: fails at line ${branch.literal.location.row}: ${branch.literal.text}`];
   const told = new Set(branch.because.map(({ rule }) => rule));

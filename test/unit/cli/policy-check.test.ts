@@ -124,6 +124,23 @@ describe("policy explain", () => {
     });
   });
 
+  test("of every the element that failed, and of a definition without value that it has none", async () => {
+    const path = files.write(
+      "p.rego",
+      'package policy\n\ndefault allow := false\n\nallow if {\n\tevery device in input.submods {\n\t\tdevice.status == "affirming"\n\t}\n}\n\nmeasurement := input.nothing\n',
+    );
+    const input = files.write("input.json", {
+      submods: { a: { status: "affirming" }, b: { status: "none" } },
+    });
+    const { out } = await files.run(["explain", "--policy", path, "--input", input, "allow"]);
+    expect(out).toContain('    device.status is "none"\n');
+    expect(out).not.toContain("undefined");
+    const none = await files.run(["explain", "--policy", path, "--input", input, "measurement"]);
+    expect(none.out).toBe(
+      "data.policy.measurement is undefined\n  p.rego:11: holds, but its value is undefined\n",
+    );
+  });
+
   test("every step with --trace", async () => {
     const path = files.write("p.rego", POLICY);
     const input = files.write("input.json", { a: 2 });

@@ -1,4 +1,14 @@
-import type { Call, IBranch, IClause, ILiteral, ITerm, Reference, Variable } from "../analysis/ir.ts";
+import type {
+  Call,
+  IBody,
+  IBranch,
+  IClause,
+  ILiteral,
+  IStatement,
+  ITerm,
+  Reference,
+  Variable,
+} from "../analysis/ir.ts";
 import { calleeName } from "../analysis/ir.ts";
 import type { LiteralPlan, Op } from "../analysis/plan.ts";
 import { dataPath, isPlainName } from "../analysis/tree.ts";
@@ -59,22 +69,23 @@ export class ProbedCompiler extends StepCompiler {
     this.#index += 1;
     const seen = new Looks();
     seen.literal(literal);
-    const watched = this.#level === 0 ? this.#watched(seen, boundBefore(ops)) : [];
+    const watched = this.#level <= 1 ? this.#watched(seen, boundBefore(ops)) : [];
     return { literal, branch: this.#branch, index, level: this.#level, watched, rules: [...seen.rules] };
   }
 
   /** References of constant steps and the variables that are bound when the literal begins. */
   #watched(seen: Looks, excluded: ReadonlySet<Variable>): Watched[] {
     const watched = new Map<string, Watched>();
+    const unbound = new Set([...excluded, ...seen.locals]);
     for (const variable of seen.variables) {
-      if (variable.wildcard || excluded.has(variable)) continue;
+      if (variable.wildcard || unbound.has(variable)) continue;
       const slot = this.slot(variable);
       watched.set(variable.name, { text: variable.name, value: (f) => f[slot] });
     }
     for (const reference of seen.references) {
       const text = referenceText(reference);
       const isFixed = reference.path.every((step) => step.t === "const");
-      if (text === undefined || !isFixed || watched.has(text)) continue;
+      if (text === undefined || !isFixed || watched.has(text) || startsAt(reference, unbound)) continue;
       watched.set(text, { text, value: this.value(reference) });
     }
     for (const call of seen.hostCalls) {
@@ -101,16 +112,36 @@ function watch(tell: (frame: Frame, e: Evaluation) => void): Step {
   };
 }
 
-/** Collects what a literal looks at. */
-class Looks extends ClauseVisitor {
-  readonly references: Set<Reference> = new Set();
+class Mentions extends ClauseVisitor {
   readonly variables: Set<Variable> = new Set();
-  readonly rules: Set<string> = new Set();
-  readonly hostCalls: Set<Call> = new Set();
 
   override term(term: ITerm): void {
     if (term.t === "var") this.variables.add(term.variable);
     super.term(term);
+  }
+}
+
+/** Collects what a literal looks at. */
+class Looks extends Mentions {
+  readonly references: Set<Reference> = new Set();
+  readonly rules: Set<string> = new Set();
+  readonly hostCalls: Set<Call> = new Set();
+  /** Variables of bodies inside the literal: they have no value before it runs. */
+  readonly locals: Set<Variable> = new Set();
+
+  override body(body: IBody): void {
+    const inner = new Mentions();
+    inner.body(body);
+    for (const variable of inner.variables) if (!body.free.has(variable)) this.locals.add(variable);
+    super.body(body);
+  }
+
+  override statement(statement: IStatement): void {
+    if (statement.k === "every") {
+      this.locals.add(statement.value);
+      if (statement.key !== undefined) this.locals.add(statement.key);
+    }
+    super.statement(statement);
   }
 
   override reference(term: Reference): void {
@@ -125,6 +156,10 @@ class Looks extends ClauseVisitor {
     if (term.callee.kind === "function") this.rules.add(calleeName(term.callee));
     if (term.callee.kind === "host") this.hostCalls.add(term);
   }
+}
+
+function startsAt({ root }: Reference, variables: ReadonlySet<Variable>): boolean {
+  return typeof root !== "string" && root.t === "var" && variables.has(root.variable);
 }
 
 /** Variables that the literal itself binds: they have no value yet when it begins. */
