@@ -21,6 +21,11 @@ export class Bound {
     this.#own.add(variable);
   }
 
+  /** What was bound here and not by the parent. */
+  own(): Iterable<Variable> {
+    return this.#own ?? [];
+  }
+
   /** Makes what a child has bound part of this. */
   take(child: Bound): void {
     if (child.#own === undefined) return;

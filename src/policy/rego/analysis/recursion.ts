@@ -6,6 +6,13 @@ import { ClauseVisitor } from "./visit.ts";
 
 export function checkRecursion(tree: TreeNode, clauses: readonly IClause[], problems: Problems): void {
   const edges = dependencies(tree, clauses);
+  if (edges === undefined) {
+    const message =
+      "rules refer to each other in too many ways: references with variables reach too many rules";
+    const loc = clauses[0]?.loc;
+    if (loc !== undefined) problems.error("rego_compile_error", message, loc);
+    return;
+  }
   for (const node of [...inOrTowardsCycles(edges)].slice(0, MAX_REPORTED)) {
     const cycle = cycleFrom(node, edges);
     const loc = node.definitions[0]?.loc;
@@ -18,6 +25,8 @@ export function checkRecursion(tree: TreeNode, clauses: readonly IClause[], prob
 export type Edges = ReadonlyMap<TreeNode, ReadonlySet<TreeNode>>;
 
 const MAX_REPORTED = 50;
+/** Ten thousand rules with a variable behind the package would make a hundred million. */
+const MAX_EDGES = 1_000_000;
 
 /** What remains when rules that need nothing are taken away, again and again: nothing, if there is no cycle. */
 function inOrTowardsCycles(edges: Edges): ReadonlySet<TreeNode> {
@@ -43,9 +52,10 @@ function inOrTowardsCycles(edges: Edges): ReadonlySet<TreeNode> {
   return new Set(needs.keys());
 }
 
-/** For each rule the rules it can reach in one step. */
-export function dependencies(tree: TreeNode, clauses: readonly IClause[]): Edges {
+/** For each rule the rules it can reach in one step; undefined when those are too many. */
+export function dependencies(tree: TreeNode, clauses: readonly IClause[]): Edges | undefined {
   const edges = new Map<TreeNode, Set<TreeNode>>();
+  let count = 0;
   for (const node of tree.descendants()) {
     if (node.definitions.length === 0) continue;
     const own = new Set<TreeNode>();
@@ -56,7 +66,11 @@ export function dependencies(tree: TreeNode, clauses: readonly IClause[]): Edges
   for (const clause of clauses) {
     const node = nodeAt(tree, clause.path);
     const targets = node === undefined ? undefined : edges.get(node);
-    if (targets !== undefined) new Collector(tree, targets).clause(clause);
+    if (targets === undefined) continue;
+    count -= targets.size;
+    new Collector(tree, targets).clause(clause);
+    count += targets.size;
+    if (count > MAX_EDGES) return undefined;
   }
   return edges;
 }

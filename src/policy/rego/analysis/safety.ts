@@ -18,6 +18,7 @@ import type {
   Variable,
 } from "./ir.ts";
 import { Lifter } from "./lift.ts";
+import { LiteralQueue } from "./literal-queue.ts";
 import type { LiteralPlan, Op } from "./plan.ts";
 import type { Problems } from "./problems.ts";
 import { planUnify } from "./unify.ts";
@@ -61,29 +62,30 @@ export class SafetyPlanner {
   /** Plans a body; `bound` grows by what the body binds. */
   body(body: IBody, bound: Bound): LiteralPlan[] {
     const plans: LiteralPlan[] = [];
-    let remaining = body.literals;
-    while (remaining.length > 0) {
-      const waiting: ILiteral[] = [];
-      for (const literal of remaining) {
-        const ops = this.#tryLiteral(literal, bound);
-        if (ops === undefined) waiting.push(literal);
-        else plans.push({ literal, ops });
+    const { literals } = body;
+    const queue = new LiteralQueue(literals.length);
+    const waiting = new Set<ILiteral>();
+    for (let at = queue.next(); at !== undefined; at = queue.next()) {
+      const literal = literals[at];
+      if (literal === undefined) break;
+      const lifter = new Lifter(bound);
+      this.#literalOps(literal, lifter);
+      if (lifter.missing.size > 0) {
+        waiting.add(literal);
+        queue.wait(at, lifter.missing);
+        continue;
       }
-      if (waiting.length === remaining.length) {
-        this.#reportBody(waiting, bound);
-        break;
-      }
-      remaining = waiting;
+      waiting.delete(literal);
+      bound.take(lifter.bound);
+      plans.push({ literal, ops: lifter.ops });
+      queue.placed(at, lifter.bound.own());
     }
+    if (waiting.size > 0)
+      this.#reportBody(
+        literals.filter((literal) => waiting.has(literal)),
+        bound,
+      );
     return plans;
-  }
-
-  #tryLiteral(literal: ILiteral, bound: Bound): readonly Op[] | undefined {
-    const lifter = new Lifter(bound);
-    this.#literalOps(literal, lifter);
-    if (lifter.missing.size > 0) return undefined;
-    bound.take(lifter.bound);
-    return lifter.ops;
   }
 
   #literalOps(literal: ILiteral, lifter: Lifter): void {

@@ -82,6 +82,7 @@ export function lintUnreachable(
   warn: Warn,
 ): void {
   const edges = dependencies(analysis.tree, analysis.clauses);
+  if (edges === undefined) return;
   const wanted = new Set(profile.entryPoints.map(({ path }) => path));
   const tests = new Set(analysis.clauses.filter(isTest).map((clause) => dataPath(clause.path)));
   const queue = [...edges.keys()].filter((node) => wanted.has(dataPath(node.path)));
