@@ -43,7 +43,7 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
   const tokens = await openTokens(config, world);
   const verifiers = await openVerifierMap(config, world);
   const { sessions, store } = openSessions(config, world);
-  const wrapper = new TeeWrapper();
+  const wrapper = new TeeWrapper({ allowRsa1_5: config.attestation.dangerouslyAllowRsa1_5 });
   const broker = new Broker({
     policies: state.policies,
     get referenceValues() {

@@ -10,6 +10,7 @@ export interface DangerousSwitch {
 
 const MEANINGS: Readonly<Record<string, string>> = {
   "server.dangerouslyAllowPlainHttp": "requests, and administrators' tokens with them, travel in the clear",
+  "attestation.dangerouslyAllowRsa1_5": "answers are encrypted with a padding that has known attacks",
   "audit.failClosed": "secrets are released even when nobody can record it",
   "dev.dangerouslyUseDevTrustAnchors.snp": "evidence signed by made-up vendors is believed",
   "verifiers.sample.allowSampleEvidence": "evidence that anybody can make up is believed",

@@ -62,6 +62,9 @@ export const attestationSchema = z
     explainInDetail: flag(false).describe(
       "Repeat in `detail`, which is all that guests print, the check that failed; the answer's other members always hold it.",
     ),
+    dangerouslyAllowRsa1_5: flag(false).describe(
+      "Also encrypt to RSA1_5 keys of guests of protocol 0.2 and later; guests of 0.1, which know nothing else, need no switch.",
+    ),
     maxConcurrent: count(256, 1, 10_000).describe("Verifications in progress at once."),
     maxWaiting: count(1_024, 0, 100_000).describe(
       "Guests waiting for their turn; further ones are refused with 503.",

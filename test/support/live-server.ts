@@ -19,26 +19,37 @@ export interface LiveServer {
 
 /** What a test's server has beyond the others'. */
 export interface LiveServerOptions {
+  /** false: no development vendor, whose keys take seconds to make; SEV-SNP guests are refused then. */
+  readonly vendor?: boolean;
   /** Files in the server's folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
   /** YAML within `admin:`: further identity providers (four spaces deep), then `roles:` (two deep). */
   readonly admin?: string;
+  /** YAML within `attestation: { … }`. */
+  readonly attestation?: string;
   /** YAML of sections that the configuration below does not have. */
   readonly sections?: string;
 }
 
-const config = ({ admin = "", sections = "" }: LiveServerOptions) => `mode: development
+const DEV = "dev: { dangerouslyUseDevTrustAnchors: { snp: [ vendor/trust-anchors.pem ] } }";
+
+const config = ({
+  admin = "",
+  attestation = "",
+  sections = "",
+  vendor,
+}: LiveServerOptions) => `mode: development
 server: { port: 0, metrics: { port: 0 } }
 dataDirectory: data
 log: { level: error }
 admin:
   identityProviders:
     - { issuer: ops, audience: keywarden, algorithms: [ EdDSA ], publicKey: admin.pub.pem }
-${admin}attestation: { explainInDetail: true }
+${admin}attestation: { explainInDetail: true, ${attestation} }
 verifiers:
   sample: { allowSampleEvidence: true }
   snp: { kds: { enabled: false } }
-dev: { dangerouslyUseDevTrustAnchors: { snp: [ vendor/trust-anchors.pem ] } }
+${vendor === false ? "" : DEV}
 ${sections}`;
 
 /**
@@ -53,7 +64,7 @@ export async function liveServer(options: LiveServerOptions = {}): Promise<LiveS
   const keys = ["--private-key", at("admin.key"), "--public-key", at("admin.pub.pem")];
   await succeed(["admin", "keygen", ...keys]);
   await succeed(["admin", "token", "--key", at("admin.key"), "--out", at("admin.token")]);
-  await succeed(["guest", "dev-pki", at("vendor")]);
+  if (options.vendor !== false) await succeed(["guest", "dev-pki", at("vendor")]);
   const { config: loaded, faults } = await loadConfigFile(at("kbs.config.yaml"), {});
   if (loaded === undefined) throw new Error(JSON.stringify(faults));
   const server = await startKeywarden(loaded);

@@ -24,6 +24,7 @@ const LIST = "/kbs/v0/resource";
 
 beforeAll(async () => {
   server = await product({
+    vendor: false,
     files: { "ed.pem": pem(ED), "ec.pem": pem(EC), "rsa.pem": pem(RSA), "legacy.pem": pem(LEGACY) },
     admin: `    - { issuer: ed, audience: KBS, algorithms: [ EdDSA ], publicKey: ed.pem }
     - { issuer: ec, audience: KBS, algorithms: [ ES256 ], publicKey: ec.pem }

@@ -2,7 +2,7 @@ import { createPrivateKey } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { compactDecrypt, flattenedDecrypt } from "jose";
 import { sampleAttester } from "../../../src/cli/guest/attester.ts";
-import { attest } from "../../../src/cli/guest/client.ts";
+import { attest, getResource } from "../../../src/cli/guest/client.ts";
 import { runtimeDataDigest } from "../../../src/cli/guest/generation.ts";
 import { generateTeeKey, type TeeKey } from "../../../src/cli/guest/tee-key.ts";
 import type { JsonObject } from "../../../src/json/value.ts";
@@ -14,7 +14,7 @@ const PATH = "default/key/one";
 const SECRET = "attested secret";
 
 beforeAll(async () => {
-  server = await product();
+  server = await product({ vendor: false });
   await server.provision(PATH, SECRET);
 });
 afterAll(() => server.close());
@@ -95,6 +95,18 @@ describe("the form", () => {
     const { plaintext } = await flattenedDecrypt(JSON.parse(text), privateKey);
     expect(Buffer.from(plaintext).toString()).toBe(SECRET);
   });
+});
+
+test("P51 RSA1_5 is for guests of protocol 0.1, unless an operator says so", async () => {
+  const guest = { keyKind: "rsa1_5" } as const;
+  expect(await attestOutcome(server.guest(guest))).toMatchObject({ answer: { code: "tee-key-rejected" } });
+  const lenient = await product({ vendor: false, attestation: "dangerouslyAllowRsa1_5: true" });
+  try {
+    await lenient.provision(PATH, SECRET);
+    expect(String(await getResource(lenient.guest(guest), PATH))).toBe(SECRET);
+  } finally {
+    await lenient.close();
+  }
 });
 
 describe("P56 keys that nothing is encrypted to", () => {

@@ -41,6 +41,7 @@ beforeAll(async () => {
     { ...p256PublicJwk(WITHOUT_ALG.publicKey), kid: "bare" },
   ];
   server = await product({
+    vendor: false,
     files: {
       "as.jwks": JSON.stringify({ keys }),
       "anchors.pem": root.x509.toString("pem"),
