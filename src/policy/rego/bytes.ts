@@ -7,6 +7,8 @@
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const ESCAPE = 0xdc00;
+/** Units made into text at once; each is one argument of a call. */
+const MAX_ARGUMENTS = 4_096;
 
 /** Bytes as text, `undefined` when they are not UTF-8. */
 export function strictText(bytes: Uint8Array): string | undefined {
@@ -21,16 +23,25 @@ export function strictText(bytes: Uint8Array): string | undefined {
 export function textFromBytes(bytes: Uint8Array): string {
   const whole = strictText(bytes);
   if (whole !== undefined) return whole;
-  const units: string[] = [];
+  // A sequence takes no more UTF-16 units than bytes.
+  const units = new Uint16Array(bytes.length);
+  let length = 0;
   for (let at = 0; at < bytes.length; ) {
-    const lead = bytes[at] ?? 0;
     const sequence = sequenceAt(bytes, at);
-    units.push(
-      sequence === undefined ? String.fromCharCode(ESCAPE + lead) : String.fromCodePoint(sequence.code),
-    );
+    const code = sequence?.code ?? ESCAPE + (bytes[at] ?? 0);
+    if (code > 0xffff) units[length++] = 0xd7c0 + (code >> 10);
+    units[length++] = code > 0xffff ? 0xdc00 + (code & 0x3ff) : code;
     at += sequence?.length ?? 1;
   }
-  return units.join("");
+  return textFromUnits(units.subarray(0, length));
+}
+
+/** A string of these UTF-16 units. */
+export function textFromUnits(units: Uint16Array): string {
+  let text = "";
+  for (let at = 0; at < units.length; at += MAX_ARGUMENTS)
+    text += String.fromCharCode(...units.subarray(at, at + MAX_ARGUMENTS));
+  return text;
 }
 
 /** Smallest code point that needs a sequence of this length: shorter ones must not be written longer. */

@@ -1,6 +1,7 @@
 import { bytesFromText, textFromBytes } from "../bytes.ts";
 import { BudgetError } from "../errors.ts";
 import { type JsonLayout, JsonTextError, marshalJson, parseJson } from "../json.ts";
+import { walkingSteps } from "../shape.ts";
 import type { Value } from "../value.ts";
 import {
   anyAt,
@@ -60,6 +61,13 @@ function pad(text: string): string {
   return text + "=".repeat((4 - (text.length % 4)) % 4);
 }
 
+/** The operand of a decoder, paid for before it is decoded. */
+function encodedAt(args: readonly Value[], ctx: BuiltinContext): string {
+  const text = stringAt(args, 0);
+  ctx.charge(text.length >> 2);
+  return text;
+}
+
 function decodedText(bytes: Buffer | undefined, what: string, ctx: BuiltinContext): string {
   if (bytes === undefined) throw badValue(`illegal ${what} data`);
   ctx.charge(bytes.length >> 4);
@@ -111,6 +119,7 @@ function isJson(value: Value, ctx: BuiltinContext): boolean {
 
 /** JSON text of a value, counted. @throws BudgetError */
 export function marshal(value: Value, layout: JsonLayout | undefined, ctx: BuiltinContext): string {
+  ctx.charge(walkingSteps(value) * 4);
   return produced(marshalJson(value, layout, ctx.limits.stringLength), ctx);
 }
 
@@ -143,15 +152,15 @@ export const ENCODING: readonly Builtin[] = [
   encoder("base64url.encode_no_pad", (bytes) => bytes.toString("base64url")),
   encoder("hex.encode", (bytes) => bytes.toString("hex")),
   define("base64.decode", ["string"], "string", (args, ctx) =>
-    decodedText(decodeBase64(stringAt(args, 0), "base64", true), "base64", ctx),
+    decodedText(decodeBase64(encodedAt(args, ctx), "base64", true), "base64", ctx),
   ),
   define("base64.is_valid", ["any"], "boolean", (args) => {
     const text = anyAt(args, 0);
     return typeof text === "string" && decodeBase64(text, "base64", true) !== undefined;
   }),
-  define("base64url.decode", ["string"], "string", (args, ctx) => decodeUrl(stringAt(args, 0), ctx)),
+  define("base64url.decode", ["string"], "string", (args, ctx) => decodeUrl(encodedAt(args, ctx), ctx)),
   define("hex.decode", ["string"], "string", (args, ctx) =>
-    decodedText(decodeHex(stringAt(args, 0)), "hex", ctx),
+    decodedText(decodeHex(encodedAt(args, ctx)), "hex", ctx),
   ),
   ...JSON_TEXT,
 ];

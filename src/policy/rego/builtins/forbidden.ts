@@ -10,6 +10,8 @@ const PRIVATE_KEYS = "policies must not handle private keys";
 const RUNTIME = "it would show the broker's environment and configuration to policies";
 const REFLECTION = "policies cannot inspect or parse policies here";
 const CERTIFICATES = "verifiers check certificates before a policy runs";
+// The reader recurses as deep as its text, and V8 ends the process when a regular expression is first compiled there.
+const YAML = "no reader of YAML is safe enough for evidence";
 const GRAPHQL = "GraphQL is not supported";
 
 /** Refused names. None of them is ever available, under any setting. */
@@ -35,6 +37,9 @@ export const FORBIDDEN: ReadonlyMap<string, ForbiddenBuiltin> = new Map([
   ["crypto.x509.parse_certificate_request", { arity: 1, reason: CERTIFICATES }],
   ["crypto.x509.parse_and_verify_certificates", { arity: 1, reason: CERTIFICATES }],
   ["crypto.x509.parse_and_verify_certificates_with_options", { arity: 2, reason: CERTIFICATES }],
+  ["yaml.is_valid", { arity: 1, reason: YAML }],
+  ["yaml.marshal", { arity: 1, reason: YAML }],
+  ["yaml.unmarshal", { arity: 1, reason: YAML }],
   ["graphql.is_valid", { arity: 2, reason: GRAPHQL }],
   ["graphql.parse", { arity: 2, reason: GRAPHQL }],
   ["graphql.parse_and_verify", { arity: 2, reason: GRAPHQL }],

@@ -1,4 +1,5 @@
 import { RE2JS } from "re2js";
+import { BudgetError } from "../errors.ts";
 import { isArray, typeName, type Value } from "../value.ts";
 import {
   type Builtin,
@@ -126,7 +127,8 @@ function match(args: readonly Value[], ctx: BuiltinContext): boolean {
   const pattern = stringAt(args, 0);
   const delimiters = delimitersAt(args, 1);
   const subject = stringAt(args, 2);
-  ctx.charge(1 + (pattern.length >> 2));
+  if (pattern.length > ctx.limits.regexPatternLength) throw new BudgetError("regexPatternLength");
+  ctx.charge(1 + pattern.length);
   return matcher(new GlobTranslator(pattern, delimiters).translate(), subject, ctx).find();
 }
 
@@ -140,7 +142,7 @@ export const GLOB: readonly Builtin[] = [
   define("glob.match", ["string", anyOf("null", arrayOf("string")), "string"], "boolean", match),
   define("glob.quote_meta", ["string"], "string", (args, ctx) => {
     const text = stringAt(args, 0);
-    ctx.charge(text.length >> 4);
+    ctx.charge(text.length);
     return produced(quoteMeta(text), ctx);
   }),
 ];

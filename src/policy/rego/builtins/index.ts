@@ -26,8 +26,6 @@ import { UNIT_FUNCTIONS } from "./units.ts";
 import { URLQUERY } from "./urlquery.ts";
 import { UUID } from "./uuid.ts";
 
-import { YAML } from "./yaml.ts";
-
 export type { Builtin, BuiltinContext } from "./builtin.ts";
 export { FORBIDDEN, type ForbiddenBuiltin } from "./forbidden.ts";
 export { RegexCache } from "./regex-cache.ts";
@@ -56,7 +54,6 @@ const FAMILIES: readonly (readonly Builtin[])[] = [
   URLQUERY,
   CRYPTO,
   JWT,
-  YAML,
   TRACE,
   TIME,
 ];

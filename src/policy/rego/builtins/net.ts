@@ -17,7 +17,7 @@ import {
 import { ARRAY, anyOf, arrayOf, objectOf, setOf, TEXTS, tupleOf } from "./types.ts";
 
 /** Reading or writing an address costs about as much as this many steps. */
-const STEPS_PER_ADDRESS = 20;
+const STEPS_PER_ADDRESS = 40;
 
 function network(text: string): Network {
   const parsed = parseNetwork(text);

@@ -162,7 +162,8 @@ function templateMatch(args: readonly Value[], ctx: BuiltinContext): boolean {
   const [open, close] = [stringAt(args, 2), stringAt(args, 3)];
   if ([...open].length !== 1) throw badValue("start delimiter has to be exactly one character");
   if ([...close].length !== 1) throw badValue("end delimiter has to be exactly one character");
-  ctx.charge(template.length >> 4);
+  if (template.length > ctx.limits.regexPatternLength) throw new BudgetError("regexPatternLength");
+  ctx.charge(template.length);
   return matcher(templatePattern(template, open, close), subject, ctx).find();
 }
 

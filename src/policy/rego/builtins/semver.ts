@@ -104,13 +104,13 @@ function version(text: string): Version {
 export const SEMVER: readonly Builtin[] = [
   define("semver.compare", ["string", "string"], "number", (args, ctx) => {
     const [a, b] = [stringAt(args, 0), stringAt(args, 1)];
-    ctx.charge((a.length + b.length) >> 4);
+    ctx.charge(a.length + b.length);
     return compareVersions(version(a), version(b));
   }),
   define("semver.is_valid", ["any"], "boolean", (args, ctx) => {
     const text = anyAt(args, 0);
     if (typeof text !== "string") return false;
-    ctx.charge(text.length >> 4);
+    ctx.charge(text.length);
     return parseVersion(text) !== undefined;
   }),
 ];

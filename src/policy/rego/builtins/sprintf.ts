@@ -1,4 +1,5 @@
 import { BudgetError } from "../errors.ts";
+import { walkingSteps } from "../shape.ts";
 import { MAX_TEXT_LENGTH, sourceForm, TextBuffer } from "../text.ts";
 import type { Value } from "../value.ts";
 import { arrayAt, type Builtin, type BuiltinContext, define, stringAt } from "./builtin.ts";
@@ -21,6 +22,7 @@ export function sprintf(format: string, args: readonly Value[], ctx: BuiltinCont
 function formattable(value: Value, ctx: BuiltinContext): Formattable {
   if (typeof value === "bigint") return beyondDoubles(value) ?? value;
   if (typeof value === "string" || typeof value === "number") return value;
+  ctx.charge(walkingSteps(value) * 4);
   return sourceForm(value, Math.min(MAX_TEXT_LENGTH, ctx.limits.stringLength));
 }
 
@@ -64,6 +66,7 @@ class Formatter {
   }
 
   #directive(): void {
+    this.#ctx.charge(10);
     this.#goodIndex = true;
     const directive: Directive = this.#flags();
     let indexed = this.#index();
@@ -177,6 +180,7 @@ class Formatter {
     if (unused.length === 0) return;
     let separator = "%!(EXTRA ";
     for (const value of unused) {
+      this.#ctx.charge(10);
       const argument = formattable(value, this.#ctx);
       const text = formatArgument(
         "v",

@@ -88,6 +88,7 @@ function lastCharacter(text: string, end: number): string {
 function trimmer(name: string, left: boolean, right: boolean): Builtin {
   return define(name, ["string", "string"], "string", (args, ctx) => {
     const text = stringAt(args, 0);
+    ctx.charge((text.length >> 2) + (stringAt(args, 1).length >> 1));
     const cutset = new Set(stringAt(args, 1));
     return produced(
       trim(text, (character) => cutset.has(character), left, right),

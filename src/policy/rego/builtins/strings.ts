@@ -1,3 +1,4 @@
+import { textFromUnits } from "../bytes.ts";
 import { RArray } from "../collections.ts";
 import { isInteger, type Num } from "../numbers.ts";
 import type { Value } from "../value.ts";
@@ -14,7 +15,7 @@ import {
 } from "./builtin.ts";
 import { replaceAll } from "./replace.ts";
 import { arrayOf, TEXTS } from "./types.ts";
-import { hasSurrogates, lowerSimple, sliceCodePoints, upperSimple } from "./unicode.ts";
+import { lowerSimple, sliceCodePoints, upperSimple } from "./unicode.ts";
 
 /** Counts the text as produced and hands it on. */
 export function produced(text: string, ctx: BuiltinContext): string {
@@ -82,12 +83,23 @@ function substring(args: readonly Value[], ctx: BuiltinContext): string {
   return produced(sliceCodePoints(text, start, end), ctx);
 }
 
+/** Turns the UTF-16 units round, then each surrogate pair back. */
 function reverse(text: string): string {
-  if (hasSurrogates(text)) return [...text].reverse().join("");
-  let out = "";
-  for (let at = text.length - 1; at >= 0; at--) out += text.charAt(at);
-  return out;
+  const units = new Uint16Array(text.length);
+  for (let at = 0; at < text.length; at++) units[text.length - 1 - at] = text.charCodeAt(at);
+  for (let at = 0; at + 1 < units.length; at++) {
+    const first = units[at] ?? 0;
+    const second = units[at + 1] ?? 0;
+    if (first >> 10 !== LOW_SURROGATE || second >> 10 !== HIGH_SURROGATE) continue;
+    units[at] = second;
+    units[++at] = first;
+  }
+  return textFromUnits(units);
 }
+
+/** The upper six bits of every surrogate of a kind. */
+const HIGH_SURROGATE = 0xd800 >> 10;
+const LOW_SURROGATE = 0xdc00 >> 10;
 
 function replaceN(args: readonly Value[], ctx: BuiltinContext): string {
   const patterns = args[0];
@@ -101,9 +113,16 @@ function replaceN(args: readonly Value[], ctx: BuiltinContext): string {
   return replaceAll(stringAt(args, 1), pairs, ctx);
 }
 
+/** The operand of a function that works letter by letter. */
+function mapped(args: readonly Value[], ctx: BuiltinContext): string {
+  const text = stringAt(args, 0);
+  ctx.charge(text.length);
+  return produced(text, ctx);
+}
+
 const LETTERS: readonly Builtin[] = [
-  define("lower", ["string"], "string", (args, ctx) => lowerSimple(produced(stringAt(args, 0), ctx))),
-  define("upper", ["string"], "string", (args, ctx) => upperSimple(produced(stringAt(args, 0), ctx))),
+  define("lower", ["string"], "string", (args, ctx) => lowerSimple(mapped(args, ctx))),
+  define("upper", ["string"], "string", (args, ctx) => upperSimple(mapped(args, ctx))),
   define("strings.reverse", ["string"], "string", (args, ctx) => reverse(produced(stringAt(args, 0), ctx))),
 ];
 

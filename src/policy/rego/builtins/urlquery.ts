@@ -38,15 +38,27 @@ function isUnreserved(character: string): boolean {
 }
 
 function decode(text: string): string {
-  const bytes: Buffer[] = [];
-  const parts = text.replaceAll("+", " ").split("%");
-  bytes.push(Buffer.from(parts[0] ?? "", "utf8"));
-  for (const part of parts.slice(1)) {
-    const octet = Buffer.from(part.slice(0, 2), "hex");
-    if (octet.length !== 1) throw badValue("invalid URL escape");
-    bytes.push(octet, Buffer.from(part.slice(2), "utf8"));
+  const bytes = bytesFromText(text);
+  let length = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] ?? 0;
+    if (byte === PERCENT) {
+      bytes[length++] = hexDigit(bytes[at + 1]) * 16 + hexDigit(bytes[at + 2]);
+      at += 2;
+    } else bytes[length++] = byte === PLUS ? SPACE : byte;
   }
-  return textFromBytes(Buffer.concat(bytes));
+  return textFromBytes(bytes.subarray(0, length));
+}
+
+const PERCENT = 0x25;
+const PLUS = 0x2b;
+const SPACE = 0x20;
+
+/** @throws BuiltinError for anything but 0-9, a-f and A-F */
+function hexDigit(byte: number | undefined): number {
+  const digit = byte === undefined ? -1 : "0123456789abcdef".indexOf(String.fromCharCode(byte).toLowerCase());
+  if (digit < 0) throw badValue("invalid URL escape");
+  return digit;
 }
 
 function decodeObject(query: string, ctx: BuiltinContext): RObject {

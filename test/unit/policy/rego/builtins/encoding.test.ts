@@ -134,35 +134,3 @@ describe("form encoding", () => {
     expect(call(name, input)).toBe(expected);
   });
 });
-
-describe("YAML", () => {
-  test.each([
-    ["a: yes\nb: 010\nc: 12345678901234567890", '{"a": true, "b": 8, "c": 12345678901234567890}'],
-    ["1: a\ntrue: b", '{"1": "a", "true": "b"}'],
-    ["x: &x [1]\nz: *x", '{"x": [1], "z": [1]}'],
-    ["__proto__: 1", '{"__proto__": 1}'],
-    ["a: 1\na: 2", "eval_builtin_error"],
-    ["a: .inf", "eval_builtin_error"],
-    ["[1, 2", "eval_builtin_error"],
-    ["a: *x", "eval_builtin_error"],
-    ["? [a]\n: b", "eval_builtin_error"],
-    ["a: 1\n---\nb: 2", '{"a": 1}'],
-  ])("%j is %s", (text, expected) => {
-    expect(call("yaml.unmarshal", text)).toBe(expected);
-    expect(call("yaml.is_valid", text)).toBe(String(!expected.startsWith("eval_")));
-  });
-
-  test("aliases that multiply are refused", () => {
-    const lines = ["a0: &a0 [1,1]"];
-    for (let level = 1; level < 40; level++)
-      lines.push(`a${level}: &a${level} [*a${level - 1}, *a${level - 1}, *a${level - 1}]`);
-    expect(call("yaml.unmarshal", lines.join("\n"))).toBe("eval_builtin_error");
-  });
-
-  test("writing and reading gives the same value", () => {
-    const value = { b: [1, { c: null }], a: "yes", d: "1" };
-    expect(run("yaml.unmarshal", [String(run("yaml.marshal", [value]))])).toEqual(
-      run("json.unmarshal", [JSON.stringify(value)]),
-    );
-  });
-});
