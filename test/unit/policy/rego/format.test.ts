@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
+import fc from "fast-check";
 import { formatModule, meaningOf } from "../../../../src/policy/rego/format.ts";
 import { parseModule } from "../../../../src/policy/rego/parser/index.ts";
 import { describeShared, sharedPath } from "../../../support/shared.ts";
@@ -112,4 +113,40 @@ describeShared("every module of OPA's suite", "opa-conformance", () => {
       if (!/`|\\\n/.test(text)) expect(result.text).not.toMatch(/^ |[ \t]$|\n\n\n/m);
     }
   });
+});
+
+test("text that is anything at all is formatted or refused, and never crashes", () => {
+  const words = [
+    "package p",
+    "\n",
+    "allow",
+    " if ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    ":=",
+    "|",
+    "not ",
+    "#",
+    "`",
+    '"',
+  ];
+  const text = fc.oneof(
+    fc.string(),
+    fc
+      .array(fc.constantFrom(...words, "\n\t", "x", "1", ".", ","))
+      .map((parts) => `package p\n${parts.join("")}`),
+  );
+  fc.assert(
+    fc.property(text, (source) => {
+      const result = formatModule("p.rego", source);
+      if (!("text" in result)) return result.errors.length > 0;
+      const again = formatModule("p.rego", result.text);
+      return "text" in again && again.text === result.text;
+    }),
+    { numRuns: 2_000 },
+  );
 });

@@ -1,7 +1,10 @@
+import { readdirSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { APPRAISAL_PROFILE, LINT_PROFILES } from "../../../../src/policy/lint-profiles.ts";
+import { readCases } from "../../../../src/policy/rego/conformance.ts";
 import { compilePolicy, type LintProfile } from "../../../../src/policy/rego/index.ts";
 import { QUERY_REFERENCE_VALUE } from "../../../../src/policy/rego-engine.ts";
+import { describeShared, sharedPath } from "../../../support/shared.ts";
 
 /** Codes of the warnings, each with its row. A policy with warnings is still a policy. */
 function warnings(text: string, lint: readonly LintProfile[] = LINT_PROFILES): readonly string[] {
@@ -178,5 +181,26 @@ describe("slips", () => {
     expect(findings.map(({ code, severity }) => [code, severity])).toEqual([
       ["deprecated_builtin", "warning"],
     ]);
+  });
+});
+
+describeShared("every module of OPA's suite", "opa-conformance", () => {
+  const cases = readdirSync(sharedPath("opa-conformance", "v1")).flatMap((file) =>
+    readCases(sharedPath("opa-conformance", "v1", file)).flatMap(({ modules }) => (modules ? [modules] : [])),
+  );
+
+  test("gets advice about places it has, and is never refused for it", () => {
+    expect(cases.length).toBeGreaterThan(1_000);
+    for (const texts of cases) {
+      const modules = texts.map((text, at) => ({ file: `${at}`, text }));
+      const { policy, findings } = compilePolicy(modules, { lint: LINT_PROFILES, allowMockedBuiltins: true });
+      const refused = findings.some(({ severity }) => severity === "error");
+      expect(policy === undefined).toBe(refused);
+      for (const { file, row, col } of findings) {
+        const line = texts[Number(file)]?.split("\n")[row - 1];
+        expect(line).toBeDefined();
+        expect(col).toBeLessThanOrEqual([...(line ?? "")].length + 1);
+      }
+    }
   });
 });
