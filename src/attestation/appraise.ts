@@ -6,7 +6,7 @@ import { ATTESTATION_RULE } from "../policy/policy-names.ts";
 import type { Generation, KbsAttestation } from "../protocol/handshake.ts";
 import { annotate } from "./annotate.ts";
 import { type RuntimeDataHash, runtimeDataClaims, runtimeDataDigest } from "./binding.ts";
-import { type InitData, readInitData } from "./init-data.ts";
+import { type InitData, type ReceivedInitData, receiveInitData } from "./init-data.ts";
 import { parseTrustVector, statusOf, type TrustTier, type TrustVector } from "./trust-vector.ts";
 import type { Check, Tee, TeeClass, TeeResult, Verifier } from "./verifier.ts";
 
@@ -75,12 +75,18 @@ interface Device {
   readonly tee: Tee;
   readonly evidence: JsonValue;
   readonly runtimeData: JsonObject;
-  readonly initData: InitData | undefined;
+  readonly initData: ReceivedInitData | undefined;
 }
 
 interface VerifiedDevice extends DeviceChecks {
   readonly device: Device;
+  /** Vouched for by the evidence. */
+  readonly initData: InitData | undefined;
   readonly results: readonly TeeResult[];
+}
+
+interface VerifiedResult extends Pick<VerifiedDevice, "device" | "initData"> {
+  readonly result: TeeResult;
 }
 
 const EXTENSIONS_RULE = "data.policy.extensions";
@@ -110,11 +116,11 @@ export class Appraiser {
     }
     const submodules: Submodule[] = [];
     const counters = new Map<TeeClass, number>();
-    for (const { device, results } of verified) {
+    for (const { device, initData, results } of verified) {
       for (const result of results) {
         const index = counters.get(result.teeClass) ?? 0;
         counters.set(result.teeClass, index + 1);
-        submodules.push(await this.#apply(device, result, index, signal));
+        submodules.push(await this.#apply({ device, initData, result }, index, signal));
       }
     }
     return {
@@ -134,10 +140,11 @@ export class Appraiser {
     };
     const { checks, results } = await verifier.verify(device.evidence, expected, signal);
     if (results.length === 0) throw new KbsError("internal", `The ${tee} verifier gave no result.`);
-    return { tee, checks, device, results };
+    return { tee, checks, device, results, initData: device.initData?.open() };
   }
 
-  async #apply(device: Device, result: TeeResult, index: number, signal: AbortSignal): Promise<Submodule> {
+  async #apply(verified: VerifiedResult, index: number, signal: AbortSignal): Promise<Submodule> {
+    const { device, initData, result } = verified;
     const { tee } = device;
     const { teeClass } = result;
     const policyId = this.#dependencies.policyId ?? DEFAULT_POLICY_ID;
@@ -145,7 +152,7 @@ export class Appraiser {
     const annotatedEvidence = annotate(result.claims, {
       tee,
       runtimeDataClaims: device.runtimeData,
-      initDataClaims: device.initData?.claims ?? null,
+      initDataClaims: initData?.claims ?? null,
       verbose: this.#dependencies.verbose ?? true,
     });
     const name = `${policyId}_${teeClass}`;
@@ -203,7 +210,7 @@ function devicesOf({ attestation, generation, nonce, tee }: AppraisalRequest): r
       teePublicKey,
       additionalEvidence: generation === "0.4" ? attestation.additionalEvidence : undefined,
     }),
-    initData: initData === undefined ? undefined : readInitData(initData.body),
+    initData: initData === undefined ? undefined : receiveInitData(initData.body),
   };
   const runtimeData = runtimeDataClaims({ nonce, teePublicKey, additionalEvidence: undefined });
   const names = new Set(additional.map((each) => each.tee));

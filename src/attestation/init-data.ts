@@ -13,12 +13,54 @@ export interface InitData {
   readonly claims: JsonObject;
 }
 
+/** Init-data with the digest that evidence must carry; until it was seen there, nobody vouches for the rest. */
+export interface ReceivedInitData {
+  readonly digest: Buffer;
+  /**
+   * Reads the document. Call it after the evidence verified.
+   * @throws KbsError `handshake-refused`
+   */
+  readonly open: () => InitData;
+}
+
 /** Longest document that is read, in UTF-8 bytes. */
 export const MAX_INIT_DATA_BYTES = 1 << 20;
+/** Longest document that is read before anybody vouches for it: reading a megabyte can take most of a second. */
+const MAX_UNVOUCHED_LENGTH = 16 << 10;
+/** The member before the first table, as every tool writes it. */
+const ALGORITHM_LINE = /^[ \t]*algorithm[ \t]*=[ \t]*["'](sha256|sha384|sha512)["'][ \t]*(?:#.*)?\r?$/m;
 const MAX_TOML_DEPTH = 64;
 /** SM3 is in the protocol's list, but no verifier here compares it; reading it as another would be a lie. */
 const ALGORITHMS = ["sha256", "sha384", "sha512"];
 const POLICY_DATA = "policy_data := {";
+
+/**
+ * Takes an init-data document from a guest that has proved nothing yet. A long one is only hashed; that it names the
+ * algorithm that was assumed is checked when it is read.
+ *
+ * @throws KbsError `handshake-refused`: see `readInitData`, or a long document that does not show its algorithm
+ */
+export function receiveInitData(body: string): ReceivedInitData {
+  if (body.length <= MAX_UNVOUCHED_LENGTH) {
+    const read = readInitData(body);
+    return { digest: read.digest, open: () => read };
+  }
+  checkLength(body);
+  const algorithm = ALGORITHM_LINE.exec(body.slice(0, MAX_UNVOUCHED_LENGTH))?.[1];
+  if (algorithm === undefined)
+    throw refused(
+      `a long document begins with a line such as \`algorithm = "sha256"\` (${ALGORITHMS.join(", ")})`,
+    );
+  const digest = digestOf(algorithm, body);
+  return { digest, open: () => opened(body, digest) };
+}
+
+function opened(body: string, digest: Buffer): InitData {
+  const read = readInitData(body);
+  if (!read.digest.equals(digest))
+    throw refused("the line `algorithm` that it begins with is not its member");
+  return read;
+}
 
 /**
  * Reads an init-data document (KBS protocol 0.4.0 §2.10): `version`, `algorithm` and the table `data`.
@@ -27,8 +69,7 @@ const POLICY_DATA = "policy_data := {";
  *   that is not supported
  */
 export function readInitData(body: string): InitData {
-  if (Buffer.byteLength(body) > MAX_INIT_DATA_BYTES)
-    throw refused(`it is longer than ${MAX_INIT_DATA_BYTES} bytes`);
+  checkLength(body);
   const document = tomlToJson(body);
   if (document === undefined) throw refused("it is not a TOML document");
   if (typeof member(document, "version") !== "string") throw refused("`version` must be a string");
@@ -36,9 +77,18 @@ export function readInitData(body: string): InitData {
   if (typeof algorithm !== "string" || !ALGORITHMS.includes(algorithm))
     throw refused(`\`algorithm\` must be one of ${ALGORITHMS.join(", ")}`);
   return {
-    digest: createHash(algorithm).update(body, "utf8").digest(),
+    digest: digestOf(algorithm, body),
     claims: claimsOf(member(document, "data")),
   };
+}
+
+function checkLength(body: string): void {
+  if (Buffer.byteLength(body) > MAX_INIT_DATA_BYTES)
+    throw refused(`it is longer than ${MAX_INIT_DATA_BYTES} bytes`);
+}
+
+function digestOf(algorithm: string, body: string): Buffer {
+  return createHash(algorithm).update(body, "utf8").digest();
 }
 
 function claimsOf(data: JsonValue | undefined): JsonObject {

@@ -240,6 +240,25 @@ describe("B28 evidence this server does not accept", () => {
 });
 
 describe("init-data", () => {
+  test("E9 B25 a long document is not read before the evidence verified", async () => {
+    const refusing: Verifier = {
+      tee: "snp",
+      verify: async () => {
+        const check = { check: "debug", outcome: "failed", expected: "", seen: "", source: "" } as const;
+        throw new EvidenceRejected("snp", [check], check);
+      },
+    };
+    const long = `algorithm = "sha384"\n${"[a.b.c]\n".repeat(10_000)}`;
+    const guest = { ...request({ initData: long }), tee: "snp" as const };
+    const appraise = (one: Verifier) => appraiser({ verifiers: verifiers(one) }).appraise(guest, signal);
+    await expect(appraise(refusing)).rejects.toMatchObject({ code: "evidence-rejected" });
+    const believing: Verifier = {
+      tee: "snp",
+      verify: async () => ({ checks: [], results: [{ teeClass: "cpu", claims: {} }] }),
+    };
+    await expect(appraise(believing)).rejects.toMatchObject({ code: "handshake-refused" });
+  });
+
   const INIT_DATA = `version = "0.1.0"\nalgorithm = "sha256"\n\n[data]\n"aa.toml" = 'a = 1'\n`;
 
   test("P29 P31 its claims stand beside the digest", async () => {

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
-import { MAX_INIT_DATA_BYTES, readInitData } from "../../../src/attestation/init-data.ts";
+import { MAX_INIT_DATA_BYTES, readInitData, receiveInitData } from "../../../src/attestation/init-data.ts";
 import { KbsError } from "../../../src/errors.ts";
 
 const REFUSED = expect.objectContaining({ code: "handshake-refused" });
@@ -43,6 +43,48 @@ describe("digest", () => {
       expect(() => readInitData(document("", algorithm))).toThrow(REFUSED);
     },
   );
+});
+
+describe("from a guest that has proved nothing yet", () => {
+  const long = (head: string) => `${head}\n[data]\na = '${"x".repeat(20_000)}'\n`;
+
+  test.each(["sha256", "sha384", "sha512"])(
+    "a long document is hashed with %s and read later",
+    (algorithm) => {
+      const text = long(`version = "0.1.0"\r\n  algorithm='${algorithm}' # which`);
+      const { digest, open } = receiveInitData(text);
+      expect(digest).toEqual(createHash(algorithm).update(text).digest());
+      expect(open()).toEqual(readInitData(text));
+    },
+  );
+
+  test("a short one is read at once, however it is spelled", () => {
+    const text = 'version = "0.1.0"\n"algorithm" = "sha512"\n[data]\n';
+    expect(receiveInitData(text).digest).toEqual(createHash("sha512").update(text).digest());
+    expect(() => receiveInitData("version = ")).toThrow(REFUSED);
+  });
+
+  test.each([
+    'version = "0.1.0"\n"algorithm" = "sha512"',
+    'version = "0.1.0"\nalgorithm = "sm3"',
+    'version = "0.1.0"',
+    `version = "0.1.0"\n${"#\n".repeat(10_000)}algorithm = "sha256"`,
+  ])("B26 a long one that does not show its algorithm is refused", (head) => {
+    expect(() => receiveInitData(long(head))).toThrow(REFUSED);
+  });
+
+  test("B26 a long one that shows another algorithm than its member is refused when it is read", () => {
+    const text = long(`x = """\nalgorithm = "sha256"\n"""\nversion = "0.1.0"\nalgorithm = "sha512"`);
+    const received = receiveInitData(text);
+    expect(received.digest).toEqual(createHash("sha256").update(text).digest());
+    expect(received.open).toThrow(REFUSED);
+  });
+
+  test("E9 one that is too long is not even hashed", () => {
+    expect(() => receiveInitData(`algorithm = "sha256"\n${"#".repeat(MAX_INIT_DATA_BYTES)}`)).toThrow(
+      REFUSED,
+    );
+  });
 });
 
 describe("P29 documents that are refused", () => {
