@@ -117,8 +117,12 @@ function isPlain(text: string): boolean {
 
 /** Letters, marks, numbers, punctuation and symbols. One character at a time, so the pattern cannot backtrack. */
 export function isPrintable(character: string): boolean {
-  return /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u.test(character);
+  return PRINTABLE.test(character);
 }
+
+const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
+// Compiled now: V8 ends the process when it must compile a pattern with too little stack left.
+PRINTABLE.test("é");
 
 function hex(code: number, width: number): string {
   return code.toString(16).padStart(width, "0");

@@ -133,16 +133,15 @@ function match(args: readonly Value[], ctx: BuiltinContext): boolean {
 }
 
 function quoteMeta(text: string): string {
-  let out = "";
-  for (const character of text) out += "*?\\[]{}".includes(character) ? `\\${character}` : character;
-  return out;
+  // The backslash comes first, or it would escape the escapes.
+  return [..."\\*?[]{}"].reduce((quoted, character) => quoted.replaceAll(character, `\\${character}`), text);
 }
 
 export const GLOB: readonly Builtin[] = [
   define("glob.match", ["string", anyOf("null", arrayOf("string")), "string"], "boolean", match),
   define("glob.quote_meta", ["string"], "string", (args, ctx) => {
     const text = stringAt(args, 0);
-    ctx.charge(text.length);
+    ctx.charge(text.length >> 2);
     return produced(quoteMeta(text), ctx);
   }),
 ];
