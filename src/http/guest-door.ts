@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { KbsError } from "../errors.ts";
-import { JsonSyntaxError, readJson } from "../json/read.ts";
+import { JsonSyntaxError, MAX_UNTRUSTED_PARTS, readJson } from "../json/read.ts";
 import type { JsonValue } from "../json/value.ts";
 import { writeJson } from "../json/write.ts";
 import { sessionHash } from "../observability/logger.ts";
@@ -193,7 +193,7 @@ export function bearerOf(header: string | undefined): string | undefined {
 
 function parseJson(body: Buffer): JsonValue {
   try {
-    return readJson(body);
+    return readJson(body, { maxParts: MAX_UNTRUSTED_PARTS });
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     throw new KbsError("malformed-request", `The body is not one JSON document: ${error.message}.`, {

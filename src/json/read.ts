@@ -15,7 +15,12 @@ export class JsonSyntaxError extends Error {
 export interface JsonLimits {
   /** Deepest nesting of arrays and objects. */
   readonly maxDepth?: number;
+  /** Most arrays, objects and members of objects; no limit if absent. They cost much more time than their bytes say. */
+  readonly maxParts?: number;
 }
+
+/** Parts of a document from somebody who has proved nothing yet: ten times what evidence of many devices has. */
+export const MAX_UNTRUSTED_PARTS = 20_000;
 
 const DEFAULT_MAX_DEPTH = 64;
 /** Digits a number may have; longer ones carry no meaning here and cost time quadratic in their length. */
@@ -32,6 +37,7 @@ export function readJson(source: string | Uint8Array, limits: JsonLimits = {}): 
   return new Reader(
     typeof source === "string" ? source : decode(source),
     limits.maxDepth ?? DEFAULT_MAX_DEPTH,
+    limits.maxParts ?? Number.POSITIVE_INFINITY,
   ).document();
 }
 
@@ -56,10 +62,12 @@ class Reader {
   readonly #maxDepth: number;
   #at = 0;
   #depth = 0;
+  #partsLeft: number;
 
-  constructor(text: string, maxDepth: number) {
+  constructor(text: string, maxDepth: number, maxParts: number) {
     this.#text = text;
     this.#maxDepth = maxDepth;
+    this.#partsLeft = maxParts;
   }
 
   document(): JsonValue {
@@ -97,6 +105,7 @@ class Reader {
     if (this.#next() === 0x7d) return this.#leave(object);
     for (;;) {
       if (this.#next() !== QUOTE) throw this.#fault("a member name was expected");
+      this.#count();
       const start = this.#at;
       const name = this.#string();
       if (Object.hasOwn(object, name)) throw new JsonSyntaxError("a member that occurs twice", start);
@@ -239,7 +248,13 @@ class Reader {
     }
   }
 
+  #count(): void {
+    this.#partsLeft--;
+    if (this.#partsLeft < 0) throw this.#fault("more arrays, objects and members than are read");
+  }
+
   #enter(): void {
+    this.#count();
     this.#depth++;
     if (this.#depth > this.#maxDepth) throw this.#fault(`nesting deeper than ${this.#maxDepth} levels`);
     this.#at++;

@@ -1,5 +1,5 @@
 import { KbsError } from "../errors.ts";
-import { JsonSyntaxError, readJson } from "../json/read.ts";
+import { JsonSyntaxError, MAX_UNTRUSTED_PARTS, readJson } from "../json/read.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isObject, member } from "../json/write.ts";
 import { parseTeePublicKey, type TeePublicKey } from "./jwk.ts";
@@ -150,7 +150,7 @@ function parseInitData(value: JsonValue | undefined): InitData | undefined {
 
 function nested(text: string, where: string): JsonValue {
   try {
-    return readJson(text);
+    return readJson(text, { maxParts: MAX_UNTRUSTED_PARTS });
   } catch (error) {
     if (error instanceof JsonSyntaxError) throw refused(`${where} is not JSON: ${error.message}`);
     throw error;

@@ -155,6 +155,18 @@ describe("/auth", () => {
 });
 
 describe("/attest", () => {
+  test("B29 E9 evidence that is nothing but structure is refused without being read to the end", async () => {
+    const { cookie, nonce } = await authenticate(server.port);
+    const bomb = Array.from({ length: 100_000 }, () => ({}));
+    const inEvidence = { "tee-evidence": { primary_evidence: bomb, additional_evidence: "" } };
+    const inDevices = {
+      "tee-evidence": { primary_evidence: {}, additional_evidence: JSON.stringify({ tpm: bomb }) },
+    };
+    for (const more of [inEvidence, inDevices])
+      expect([400, 401]).toContain((await attest(server.port, cookie, attestBody(nonce, more))).status);
+    expect(server.attestation.appraised).toEqual([]);
+  });
+
   test("P32 success gives the token and the same cookie with the same expiry", async () => {
     const opened = await auth(request);
     const setCookie = opened.headers["set-cookie"]?.[0] ?? "";

@@ -63,6 +63,17 @@ describe("readJson", () => {
   });
 });
 
+describe("B29 parts", () => {
+  test.each([
+    ["[[],[]]", 3],
+    ['{"a":{},"b":[1,2,3,"x",1.5]}', 5],
+    ['[{"a":1},{"a":2}]', 5],
+  ])("%s has %d", (text, parts) => {
+    expect(readJson(text, { maxParts: parts })).toEqual(JSON.parse(text));
+    expect(() => readJson(text, { maxParts: parts - 1 })).toThrow(JsonSyntaxError);
+  });
+});
+
 describe("canonicalJson", () => {
   test("sorts members by UTF-16 code unit and writes no white space", () => {
     expect(canonicalJson({ b: 1, a: "t\u20ac\n", "\ud83d\ude00": [true, null], "\ufb33": 1.5 })).toBe(
