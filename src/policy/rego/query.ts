@@ -12,12 +12,12 @@ import { Scope } from "./analysis/scope.ts";
 import type { Body, Dialect, Module, Term } from "./ast.ts";
 import type { Next } from "./compile/steps.ts";
 import { StepCompiler } from "./compile/steps.ts";
-import { type Location, RegoParseError } from "./errors.ts";
+import { BudgetError, type Location, RegoParseError } from "./errors.ts";
 import type { Evaluation, Frame } from "./evaluation.ts";
 import { toJson } from "./json.ts";
 import { parseQuery } from "./parser/index.ts";
 import type { Policy } from "./policy.ts";
-import { asEvalError, type EvaluationRequest, newEvaluation } from "./run.ts";
+import { asEvalError, checkSize, type EvaluationRequest, newEvaluation } from "./run.ts";
 import type { Value } from "./value.ts";
 
 export interface QueryExpression {
@@ -136,9 +136,11 @@ function runQuery(
   const e = newEvaluation(policy, policy.program, request);
   const solutions: QuerySolution[] = [];
   const isSingle = query.source.length === 1 && !query.source.some((literal) => iterates(literal.statement));
+  const size = new ResultSize(e.limits.resultBytes);
+  const texts = literalTexts(query.source, text);
   const start = query.body((f, evaluation) => {
     evaluation.cells(1);
-    const solution = solutionOf(query, text, f, isSingle);
+    const solution = solutionOf(query, texts, f, isSingle, size);
     if (solution !== undefined) solutions.push(solution);
     return false;
   });
@@ -151,28 +153,58 @@ function runQuery(
   }
 }
 
+/** What all solutions together may still take. */
+class ResultSize {
+  #left: number;
+
+  constructor(bytes: number) {
+    this.#left = bytes;
+  }
+
+  /** @throws BudgetError */
+  json(value: Value): unknown {
+    this.#left -= checkSize(value, { resultBytes: this.#left });
+    if (this.#left < 0) throw new BudgetError("resultBytes");
+    return toJson(value);
+  }
+
+  /** @throws BudgetError */
+  text(text: string): string {
+    this.#left -= text.length;
+    if (this.#left < 0) throw new BudgetError("resultBytes");
+    return text;
+  }
+}
+
+/** Each literal as it was written; of one over several lines the first. */
+function literalTexts(source: Body, text: string): readonly string[] {
+  const lines = text.split("\n");
+  return source.map(({ loc: { row, col, endRow, endCol } }) => {
+    const line = lines[row - 1] ?? "";
+    return row === endRow ? [...line].slice(col - 1, endCol - 1).join("") : line.trim();
+  });
+}
+
 /** `false` is an answer to a single question, but a failed condition among several. */
 function solutionOf(
   query: CompiledQuery,
-  text: string,
+  texts: readonly string[],
   f: Frame,
   falseIsAnswer: boolean,
+  size: ResultSize,
 ): QuerySolution | undefined {
-  const lines = text.split("\n");
   const expressions: QueryExpression[] = [];
   for (const [at, literal] of query.source.entries()) {
     const variable = query.values[at];
     const value = variable === undefined ? true : f[query.compiler.slot(variable)];
     if (value === undefined || (value === false && !falseIsAnswer)) return undefined;
-    const { row, col, endRow, endCol } = literal.loc;
-    const line = lines[row - 1] ?? "";
-    const source = row === endRow ? [...line].slice(col - 1, endCol - 1).join("") : line.trim();
-    expressions.push({ value: toJson(value), text: source, location: { row, col } });
+    const { row, col } = literal.loc;
+    expressions.push({ value: size.json(value), text: size.text(texts[at] ?? ""), location: { row, col } });
   }
   const bindings: Record<string, unknown> = Object.create(null);
   for (const [name, variable] of query.names) {
     const value = f[query.compiler.slot(variable)];
-    if (value !== undefined) bindings[name] = toJson(value);
+    if (value !== undefined) bindings[name] = size.json(value);
   }
   return { expressions, bindings };
 }

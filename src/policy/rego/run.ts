@@ -102,13 +102,19 @@ function statsOf(e: Evaluation): Stats {
   return { steps: budget.stepsUsed, cells: budget.cellsUsed, prints, notes, diagnostics, hostCalls };
 }
 
-/** Measured before it is turned into JSON: what is too large is not even converted. */
-function checkSize(value: Value, limits: Limits): void {
+/**
+ * Measured before it is turned into JSON: what is too large is not even converted.
+ *
+ * @returns characters of JSON, roughly
+ * @throws BudgetError
+ */
+export function checkSize(value: Value, limits: Pick<Limits, "resultBytes">): number {
   if (typeof value === "string" && value.length > limits.resultBytes) throw new BudgetError("resultBytes");
-  if (typeof value !== "object" || value === null) return;
+  if (typeof value === "string") return value.length + 2;
+  if (typeof value !== "object" || value === null) return 8;
   if (weightOf(value) * 2 > limits.resultBytes) throw new BudgetError("resultBytes");
   try {
-    marshalJson(value, undefined, limits.resultBytes);
+    return marshalJson(value, undefined, limits.resultBytes).length;
   } catch (error) {
     throw error instanceof BudgetError ? new BudgetError("resultBytes") : error;
   }

@@ -150,6 +150,8 @@ describe("a batch", () => {
       { id: 8, query: "true", referenceValues: [1] },
       `{"id": 9, "query": "true", "input": ${"[".repeat(10_000)}`,
       { id: 10, query: "bits.lsh(1, 1000000000)" },
+      { id: 11, query: "x := numbers.range(1, 400000)" },
+      { id: 12, query: "x := numbers.range(1, 9000); y := x[_]" },
       { id: "last", query: "1 + 1" },
     );
     const code = (code: string) => [expect.objectContaining({ code })];
@@ -166,6 +168,8 @@ describe("a batch", () => {
       { id: 8, errors: code("malformed_request") },
       { id: null, errors: code("malformed_request") },
       { id: 10, errors: code("eval_budget_error") },
+      { id: 11, errors: code("eval_budget_error") },
+      { id: 12, errors: code("eval_budget_error") },
       { id: "last", defined: true, value: 2 },
     ]);
   });
