@@ -1,19 +1,26 @@
 /** Splits `left = right` into matches whose direction is known. */
 import { key } from "../compare.ts";
+import { BudgetError } from "../errors.ts";
 import type { ITerm } from "./ir.ts";
 import type { Lifter } from "./lift.ts";
 import type { Op } from "./plan.ts";
+
+/** Pairs that wait for each other are tried round by round. A policy that people can read needs a few dozen tries. */
+const MAX_TRIES = 200_000;
 
 type Pair = readonly [left: ITerm, right: ITerm];
 
 /** Emits the operations that make both sides equal; what cannot be decided yet is noted as missing. */
 export function planUnify(lifter: Lifter, left: ITerm, right: ITerm): void {
   let pending: Pair[] = [[left, right]];
+  let tries = 0;
   for (;;) {
     const rest: Pair[] = [];
     let progress = false;
     const queue = [...pending];
     for (let pair = queue.shift(); pair !== undefined; pair = queue.shift()) {
+      tries += 1;
+      if (tries > MAX_TRIES) throw new BudgetError("unification");
       const split = step(lifter, pair);
       if (split === undefined) rest.push(pair);
       else {

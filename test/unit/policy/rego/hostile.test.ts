@@ -114,6 +114,10 @@ describe("text that nests, repeats or never ends is refused with a place in it",
     ["templates", `x := ${'$"{'.repeat(5_000)}`],
     ["a number", `x := ${"1".repeat(500_000)}`],
     ["a string", `x := "${"a".repeat(500_000)}`],
+    [
+      "variables that wait for each other",
+      `p if { [${Array.from({ length: 3_000 }, (_, at) => `x${at}`).join()}] = [${Array.from({ length: 3_000 }, (_, at) => `x${at + 1}`).join()}]; x3000 = 1 }`,
+    ],
     ["a package", `${"a.".repeat(10_000)}b := 1`],
   ])("%s", (_what, rules) => {
     const { policy, findings } = compilePolicy([{ file: "policy.rego", text: `package policy\n${rules}` }]);
