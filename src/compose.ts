@@ -25,6 +25,8 @@ export interface Keywarden {
   readonly health: Health;
   /** `undefined`: plain http. */
   readonly tls: TlsSource | undefined;
+  /** Goes on in a fresh audit file, after the old one was moved away. @throws KbsError `audit-unavailable` */
+  reopenAudit(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -80,5 +82,5 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
     await Promise.all([state.secrets.close(), store.close()]);
     await audit.log.close();
   };
-  return { server, metrics, health, tls, close };
+  return { server, metrics, health, tls, reopenAudit: () => audit.log.reopen(), close };
 }

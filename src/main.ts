@@ -14,7 +14,7 @@ export interface RunningKeywarden {
   readonly url: string;
   /** Of the listener for `/metrics`, `/healthz` and `/readyz`; `undefined`: there is none of its own. */
   readonly metricsUrl: string | undefined;
-  /** Reads certificate and key again, as on SIGHUP. */
+  /** Reads certificate and key again and opens the audit file anew, as on SIGHUP; what fails is logged. */
   reload(): Promise<void>;
   /** Finishes requests in progress, then stops. */
   close(): Promise<void>;
@@ -43,7 +43,10 @@ export async function startKeywarden(config: KeywardenConfig): Promise<RunningKe
   return {
     url,
     metricsUrl: metrics?.url,
-    reload: async () => void (await certificates?.reload()),
+    reload: async () => {
+      await certificates?.reload();
+      await reopenAudit(keywarden, log);
+    },
     close: async () => {
       certificates?.stop();
       const finished = await keywarden.server.drain(config.server.drainSeconds * 1000);
@@ -104,6 +107,15 @@ function watchCertificates({ server, tls, metrics }: Keywarden, log: Logger): Ce
     log,
     metrics,
   });
+}
+
+async function reopenAudit(keywarden: Keywarden, log: Logger): Promise<void> {
+  try {
+    await keywarden.reopenAudit();
+    log.info({ event: "audit-reopen", outcome: "ok" });
+  } catch (error) {
+    log.error({ event: "audit-reopen", outcome: "failed", err: error });
+  }
 }
 
 async function readVersion(): Promise<string> {

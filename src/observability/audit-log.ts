@@ -14,8 +14,6 @@ export interface AuditLogOptions {
   readonly path: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** `synced`: a record counts when it is on stable storage. `written`: when the operating system has it. */
-  readonly durability?: "synced" | "written";
   /** Most records waiting for the disk; beyond it they are refused. */
   readonly maxPending?: number;
   readonly onWritten?: (records: number) => void;
@@ -117,13 +115,22 @@ export class AuditLog {
     if (this.#broken) await this.record({ event: "audit-log-recovered" });
   }
 
-  /** Continues the chain in a fresh file at the same path, after the old one was moved away. */
+  /**
+   * Continues the chain in a fresh file at the same path, after the old one was moved away. Records are taken all
+   * the while.
+   *
+   * @throws KbsError `audit-unavailable`: the file cannot be opened; the old one stays in use
+   */
   async reopen(): Promise<void> {
+    const file = await opened(this.#options);
+    const size = await file.size();
+    // Nothing is awaited from here to the exchange: a batch that begins meanwhile looks at the file a tick later.
     await this.#idle();
     const old = this.#file;
-    this.#file = await opened(this.#options);
-    this.#size = await this.#file.size();
+    this.#file = file;
+    this.#size = size;
     this.#broken = false;
+    this.#unfinished = NOTHING;
     await old.close();
   }
 
@@ -190,7 +197,7 @@ export class AuditLog {
       throw new Error(`the audit file has ${size} bytes where ${this.#size} were written`);
     this.#unfinished = bytes;
     await this.#file.append(bytes);
-    if (this.#options.durability !== "written") await this.#file.sync();
+    await this.#file.sync();
     this.#size += bytes.length;
     this.#unfinished = NOTHING;
   }

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { commandLine } from "../support/command-line.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const LIMIT_MS = 60_000;
@@ -91,6 +92,26 @@ test.each(["SIGTERM", "SIGINT"] as const)(
     const ended = exitCode(child);
     child.kill(signal);
     expect(await ended).toBe(0);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "at SIGHUP the audit log goes on in a fresh file, and the chain with it",
+  async () => {
+    const child = serve(0);
+    const { url } = await ready();
+    const [log, old] = [join(folder, "data/audit.ndjson"), join(folder, "data/audit.1.ndjson")];
+    await fetch(`${url}/kbs/v0/resource`);
+    renameSync(log, old);
+    child.kill("SIGHUP");
+    await until(() => existsSync(log) || undefined);
+    await fetch(`${url}/kbs/v0/resource`);
+    const ended = exitCode(child);
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+    expect((await commandLine(["audit", "verify", old, log])).code).toBe(0);
+    expect((await commandLine(["audit", "verify", log])).code).toBe(1);
   },
   LIMIT_MS,
 );

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { ChainHead } from "../../observability/audit-record.ts";
 import { verifyAuditLog } from "../../observability/audit-verify.ts";
 import { printResult } from "../connection.ts";
 import { unreadable } from "../files.ts";
@@ -16,25 +17,30 @@ export function registerAudit(program: Command, world: World): void {
     .description("examine the audit log")
     .command("verify")
     .description("check every link of an audit log's chain")
-    .argument("<file>", "the audit log")
+    .argument("<files...>", "the audit log; with the files that it was rotated to before it, oldest first")
     .option(
       "--head <digest>",
       "digest of the last record, noted down elsewhere: proves that none was cut off",
     )
     .option("--json", "print the verdict as JSON")
-    .action((file: string, options: Options) => verifyAudit(world, file, options));
+    .action((files: string[], options: Options) => verifyAudit(world, files, options));
 }
 
-async function verifyAudit(world: World, file: string, options: Options): Promise<void> {
-  const expected = options.head === undefined ? {} : { expectedHead: options.head };
-  const verdict = await verifyAuditLog(file, expected).catch((error: unknown) => {
-    throw unreadable(file, "audit log", error);
-  });
-  if (!verdict.intact) throw refused(`${file}, line ${verdict.line}: ${verdict.reason}.`, verdict);
-  printResult(
-    world,
-    options.json,
-    verdict,
-    `${file} is intact: ${verdict.records} records, the last one ${verdict.head.digest}.\n`,
-  );
+async function verifyAudit(world: World, files: readonly string[], options: Options): Promise<void> {
+  let head: ChainHead | undefined;
+  let records = 0;
+  for (const [at, file] of files.entries()) {
+    const last = at === files.length - 1;
+    const verdict = await verifyAuditLog(file, {
+      ...(head === undefined ? {} : { from: head }),
+      ...(last && options.head !== undefined ? { expectedHead: options.head } : {}),
+    }).catch((error: unknown) => {
+      throw unreadable(file, "audit log", error);
+    });
+    if (!verdict.intact) throw refused(`${file}, line ${verdict.line}: ${verdict.reason}.`, verdict);
+    ({ head } = verdict);
+    records += verdict.records;
+  }
+  const text = `${files.join(", ")} ${files.length === 1 ? "is" : "are"} intact: ${records} records, the last one ${head?.digest}.\n`;
+  printResult(world, options.json, { intact: true, records, head }, text);
 }

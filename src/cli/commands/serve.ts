@@ -12,7 +12,9 @@ interface Options {
 export function registerServe(program: Command, world: World): void {
   program
     .command("serve")
-    .description("run the server until SIGTERM or SIGINT, which let requests in progress end")
+    .description(
+      "run the server until SIGTERM or SIGINT, which let requests in progress end; SIGHUP reads the certificate and opens the audit log anew",
+    )
     .option("--config <file>", "the configuration", "kbs.config.yaml")
     .option("--ready-file <file>", "write addresses and process id to this file, as JSON, once listening")
     .action((options: Options) => serve(world, options));
@@ -33,7 +35,7 @@ async function serve(world: World, { config: file, readyFile }: Options): Promis
   if (readyFile !== undefined)
     await replaceFile(readyFile, JSON.stringify({ url, metricsUrl, pid: process.pid }), 0o644);
   world.err(`keywarden: listening on ${url}\n`);
-  // A failed reload is logged, and the old certificate goes on being served.
+  // What fails is logged, and the old certificate or audit file goes on being used.
   process.on("SIGHUP", () => void server.reload().catch(() => undefined));
   await stopSignal(world.env["npm_command"] !== undefined);
   await server.close();

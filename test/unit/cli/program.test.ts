@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "@jest/globals";
@@ -332,6 +332,20 @@ test("audit verify tells an intact log from one with a changed record", async ()
   const bad = await commandLine(["audit", "verify", path]);
   expect([bad.code, bad.out.length]).toEqual([1, 0]);
   expect(bad.err).toContain("line 2");
+});
+
+test("audit verify follows the chain through the files of a rotated log", async () => {
+  const [old, current] = [join(folder, "audit.1"), join(folder, "audit.current")];
+  const log = await AuditLog.open({ path: current, now: Date.now });
+  await log.record({ event: "first" });
+  renameSync(current, old);
+  await log.reopen();
+  await log.record({ event: "second" });
+  await log.close();
+  const good = await commandLine(["audit", "verify", old, current, "--json"]);
+  expect([good.code, JSON.parse(good.out.toString()).records]).toEqual([0, 2]);
+  expect((await commandLine(["audit", "verify", current, old])).code).toBe(1);
+  expect((await commandLine(["audit", "verify", current])).code).toBe(1);
 });
 
 test("config check says good, or all faults with their places", async () => {

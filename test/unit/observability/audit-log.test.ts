@@ -90,6 +90,50 @@ describe("audit log", () => {
     expect(await verifyAuditLog(path)).toMatchObject({ intact: false, line: 1 });
   });
 
+  test("no record is refused or lost while the file is changed for another", async () => {
+    let looking = (): void => undefined;
+    let go = (): void => undefined;
+    const atNewFile = new Promise<void>((resolve) => {
+      looking = resolve;
+    });
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    let opens = 0;
+    const opener = async (name: string): Promise<AuditFile> => {
+      const file = await openAuditFile(name);
+      let first = opens++ === 1;
+      return {
+        size: async () => {
+          const held = first;
+          first = false;
+          if (held) looking();
+          if (held) await gate;
+          return file.size();
+        },
+        append: (bytes) => file.append(bytes),
+        sync: () => file.sync(),
+        truncate: (length) => file.truncate(length),
+        tail: (length) => file.tail(length),
+        close: () => file.close(),
+      };
+    };
+    const log = await open({ open: opener });
+    await log.record(release(0));
+    await rename(path, `${path}.1`);
+    const reopened = log.reopen();
+    await atNewFile;
+    expect(await refusal(log.record(release(1)))).toBe("recorded");
+    go();
+    await Promise.all([reopened, log.record(release(2))]);
+    await log.record(release(3));
+    await log.close();
+    const old = await verifyAuditLog(`${path}.1`);
+    if (!old.intact) throw new Error(old.reason);
+    expect(await verifyAuditLog(path, { from: old.head })).toMatchObject({ intact: true });
+    expect((await lines()).length + old.records).toBe(4);
+  });
+
   test.each<[string, (all: string[]) => string[]]>([
     ["a changed record", (all) => all.with(1, (all[1] ?? "").replace("key/1", "key/9"))],
     ["a dropped record", (all) => all.toSpliced(1, 1)],
