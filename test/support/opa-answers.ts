@@ -2,13 +2,9 @@
 import type { Outcome } from "../../src/policy/rego/index.ts";
 import type { OpaAnswer } from "./opa-server.ts";
 
-/**
- * Whether both engines answer the same.
- *
- * @param inexact - whether large integers may differ in their last digits
- */
-export function agree(ours: Outcome, theirs: OpaAnswer, inexact: boolean): boolean {
-  if (ours.kind === "value") return theirs.kind === "value" && sameJson(ours.value, theirs.value, inexact);
+/** Whether both engines answer the same. */
+export function agree(ours: Outcome, theirs: OpaAnswer): boolean {
+  if (ours.kind === "value") return theirs.kind === "value" && sameJson(ours.value, theirs.value);
   if (ours.kind !== "error" || theirs.kind !== "error") return ours.kind === theirs.kind;
   return theirs.errors.some(({ code }) => errorClass(code) === errorClass(ours.error.code));
 }
@@ -19,16 +15,16 @@ function errorClass(code: string): string {
 }
 
 /** Equal JSON; OPA has some more bits in fractions. */
-function sameJson(a: unknown, b: unknown, inexact: boolean): boolean {
-  if (isNumber(a) && isNumber(b)) return a === b || isClose(Number(a), Number(b), inexact);
+function sameJson(a: unknown, b: unknown): boolean {
+  if (isNumber(a) && isNumber(b)) return a === b || isClose(Number(a), Number(b));
   if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((item, at) => sameJson(item, b[at], inexact));
+    return a.length === b.length && a.every((item, at) => sameJson(item, b[at]));
   }
   if (typeof a === "string" && typeof b === "string") return a === b || goTypes(a) === goTypes(b);
   if (!isObject(a) || !isObject(b)) return a === b;
   const names = Object.keys(a);
   if (names.length !== Object.keys(b).length) return false;
-  return names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name], inexact));
+  return names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name]));
 }
 
 /** `%!s(int=3)` of `sprintf`: which of its types Go takes for a number depends on where the number came from. */
@@ -40,9 +36,8 @@ function isNumber(value: unknown): value is number | bigint {
   return typeof value === "number" || typeof value === "bigint";
 }
 
-function isClose(a: number, b: number, inexact: boolean): boolean {
-  const mayDiffer = !Number.isInteger(a) || (inexact && !Number.isSafeInteger(a));
-  return mayDiffer && Math.abs(a - b) <= Math.abs(a) * 1e-15;
+function isClose(a: number, b: number): boolean {
+  return !Number.isInteger(a) && Math.abs(a - b) <= Math.abs(a) * 1e-15;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

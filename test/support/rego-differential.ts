@@ -1,10 +1,10 @@
 /** One generated module in both engines, and what they disagree about. */
 import { compilePolicy, type Finding, type Outcome, type Policy } from "../../src/policy/rego/index.ts";
 import {
-  mayBeInexact,
   whyAccepted,
   whyRefused,
   whyStrictDiffers,
+  whyValueDiffers,
 } from "../conformance/rego-known-differences.ts";
 import { agree } from "./opa-answers.ts";
 import type { OpaAnswer, OpaServer } from "./opa-server.ts";
@@ -84,12 +84,10 @@ async function compareAnswers(
   policy: Policy,
   tally: Tally,
 ): Promise<void> {
-  const inexact = mayBeInexact(made.text);
   for (const [at, input] of made.inputs.entries()) {
     const place = (path: string, mode: string) => ({
       seed: made.seed,
       where: `${path} input ${at} ${mode}`,
-      inexact,
     });
     const whole = evaluate(policy, PACKAGE, input, false);
     judge(whole, await opa.evaluate(PACKAGE, input, false), tally, place(PACKAGE, "lenient"));
@@ -99,7 +97,7 @@ async function compareAnswers(
       judge(lenient, await opa.evaluate(slashed(path), input, false), tally, place(path, "lenient"));
       const strict = evaluate(policy, path, input, true);
       const theirs = await opa.evaluate(slashed(path), input, true);
-      const why = whyStrictDiffers(strict, lenient, theirs, inexact);
+      const why = whyStrictDiffers(strict, lenient, theirs);
       if (why === undefined) judge(strict, theirs, tally, place(path, "strict"));
       else count(tally, why);
     }
@@ -119,11 +117,15 @@ function slashed(path: string): string {
 interface Place {
   readonly seed: number;
   readonly where: string;
-  readonly inexact: boolean;
 }
 
-function judge(ours: Outcome, theirs: OpaAnswer, tally: Tally, { seed, where, inexact }: Place): void {
-  if (!agree(ours, theirs, inexact)) {
+function judge(ours: Outcome, theirs: OpaAnswer, tally: Tally, { seed, where }: Place): void {
+  if (!agree(ours, theirs)) {
+    const why = whyValueDiffers(ours, theirs);
+    if (why !== undefined) {
+      count(tally, why);
+      return;
+    }
     tally.differences.push({ seed, where, ours: showOutcome(ours), opa: showAnswer(theirs) });
   } else if (ours.kind === "value") tally.values += 1;
   else if (ours.kind === "undefined") tally.undefineds += 1;

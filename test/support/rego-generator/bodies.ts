@@ -14,15 +14,16 @@ import {
   plainReference,
   quote,
 } from "./expressions.ts";
-import { anyType, arr, type Collection, obj, type Scope, type Type } from "./scope.ts";
+import { anyType, arr, type Collection, obj, Scope, type Type } from "./scope.ts";
 
 type LiteralMaker = (s: Scope, depth: number) => string;
 
 /** Binds the names it introduces in `s`. */
 export function body(s: Scope, depth: number, least = 1, most = 4): string[] {
   const literals = s.random.many(least, most, () => literal(s, depth));
-  // Nested bodies stay where they are: whether OPA sees in them what is bound later depends on its order of passes.
-  const isFlat = !literals.some((text) => /[|{]/.test(text));
+  // Nested bodies stay where they are: whether OPA sees in them (and in `print`) what is
+  // bound later depends on its order of passes.
+  const isFlat = !literals.some((text) => /[|{]|^print/.test(text));
   return isFlat && s.random.chance(0.2) ? s.random.shuffled(literals) : literals;
 }
 
@@ -30,8 +31,11 @@ function literal(s: Scope, depth: number): string {
   const make = s.random.weighted(depth > 0 ? NESTING : FLAT);
   // OPA's server leaves `print` out, and with it the modifiers and their failures.
   const isModified = make !== printing && s.random.chance(depth > 0 ? 0.07 : 0.02);
-  // The modifiers first: they do not see what the literal binds.
-  const suffix = isModified ? ` ${modifiers(s, depth, make !== every)}` : "";
+  // The modifiers first: they do not see what the literal binds. After `some` OPA takes a variable in them for a
+  // use before its declaration.
+  const suffix = isModified
+    ? ` ${modifiers(make === someIn ? new Scope(s.world) : s, depth, make !== every)}`
+    : "";
   const text = make(s, depth) + suffix;
   // A line that begins with a minus sign continues the line before.
   return text.startsWith("-") ? `true; ${text}` : text;
@@ -43,6 +47,7 @@ const FLAT: readonly (readonly [number, LiteralMaker])[] = [
   [4, iteration],
   [7, comparison],
   [3, (s, d) => expression(s, "bool", d)],
+  [2, (s) => `${anyReference(s)}[${expression(s, "str", 0)}]`],
   [2, (s) => anyReference(s)],
   [2, unification],
   [2, destructuring],

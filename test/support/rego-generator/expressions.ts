@@ -5,6 +5,8 @@ import { arr, type Collection, fits, obj, SCALARS, type Scope, set, type Type } 
 type Maker = (s: Scope, depth: number) => string;
 type Weighted = readonly (readonly [weight: number, make: Maker])[];
 
+const NUMERALS = ["0", "1", "2", "3", "-1", "10", "100", "255"];
+
 export const quote = (text: string): string => JSON.stringify(text);
 
 /** @param depth - how much deeper the expression may still nest */
@@ -31,10 +33,13 @@ export function functionCall(s: Scope, want: Type, depth: number): string | unde
   return `${chosen.name}(${chosen.parameters.map((type) => expression(s, type, depth - 1)).join(", ")})`;
 }
 
-/** A place in a document, whose type nobody knows. */
+/**
+ * A place in a document, whose type nobody knows. No variable in its path: together with a comprehension in the same
+ * literal OPA calls it unsafe.
+ */
 export function anyReference(s: Scope): string {
   const path = plainReference(s);
-  return s.random.chance(0.1) ? `${path}[${expression(s, s.random.pick(SCALARS), 0)}]` : path;
+  return s.random.chance(0.1) ? `${path}[${literal(s, s.random.pick(SCALARS))}]` : path;
 }
 
 /** A place in a document, on a constant path. */
@@ -58,17 +63,8 @@ export function literal(s: Scope, want: Type): string {
   switch (want) {
     case "num":
       return random.pick([
-        "0",
-        "1",
-        "2",
-        "3",
-        "-1",
-        "10",
-        "0.5",
-        "2.25",
-        "100",
-        "255",
-        "18446744073709551616",
+        ...NUMERALS,
+        ...(s.world.hasBigIntegers ? ["18446744073709551616"] : ["0.5", "2.25"]),
       ]);
     case "str":
       return quote(random.pick(WORDS));
@@ -136,7 +132,11 @@ const SCALAR_MAKERS: Readonly<Record<"num" | "str" | "bool", Weighted>> = {
     [4, infix("+", "num")],
     [3, infix("-", "num")],
     [3, infix("*", "num")],
-    [2, (s, d) => `(${expression(s, "num", d - 1)} / ${s.random.pick(["2", "4", "-1", "0.5", "0"])})`],
+    [
+      2,
+      (s, d) =>
+        `(${expression(s, "num", d - 1)} / ${s.random.pick(s.world.hasBigIntegers ? ["1", "-1", "0"] : ["2", "4", "-1", "0.5", "0"])})`,
+    ],
     [1, infix("%", "num")],
     [3, (s, d) => `count(${expression(s, anyCollection(s), d - 1)})`],
     [1, call("count", "str")],
@@ -145,8 +145,12 @@ const SCALAR_MAKERS: Readonly<Record<"num" | "str" | "bool", Weighted>> = {
     [1, call("product", numbers)],
     [2, (s, d) => `${s.random.pick(["max", "min"])}(${expression(s, numbers, d - 1)})`],
     [1, call("max", set("num"))],
-    [1, (s, d) => `${s.random.pick(["abs", "ceil", "floor", "round"])}(${expression(s, "num", d - 1)})`],
-    [1, call("to_number", "str")],
+    [
+      1,
+      (s, d) =>
+        `${s.random.pick(s.world.hasBigIntegers ? ["abs"] : ["abs", "ceil", "floor", "round"])}(${expression(s, "num", d - 1)})`,
+    ],
+    [1, (s, d) => (s.world.hasBigIntegers ? "to_number(input.n)" : call("to_number", "str")(s, d))],
     [1, call("indexof", "str", "str")],
     [1, call("strings.count", "str", "str")],
     [2, (s, d) => bits(s, d)],
@@ -154,7 +158,7 @@ const SCALAR_MAKERS: Readonly<Record<"num" | "str" | "bool", Weighted>> = {
     [2, (s, d) => `${indexed(s, numbers, d)}[${s.random.below(3)}]`],
     [1, (s) => `units.parse_bytes(${quote(s.random.pick(["1KB", "2Ki", "10", "1.5M", "x"]))})`],
     [1, (s) => `semver.compare(${quote(s.random.pick(["1.2.3", "1.0.0-rc.1"]))}, "1.2.0")`],
-    [1, (s) => `time.parse_rfc3339_ns(${quote(s.random.pick(["2024-02-29T12:00:00Z", "2025-01-01"]))})`],
+    [1, (s) => (s.world.hasBigIntegers ? time(s) : "input.m")],
   ],
   str: [
     [3, call("concat", "str", strings)],
@@ -281,7 +285,11 @@ function bits(s: Scope, depth: number): string {
   const name = s.random.pick(["and", "or", "xor", "lsh", "rsh", "negate"]);
   if (name === "negate") return `bits.negate(${left})`;
   const isShift = name === "lsh" || name === "rsh";
-  return `bits.${name}(${left}, ${isShift ? String(s.random.below(70)) : expression(s, "num", depth - 1)})`;
+  return `bits.${name}(${left}, ${isShift ? String(s.random.below(s.world.hasBigIntegers ? 70 : 8)) : expression(s, "num", depth - 1)})`;
+}
+
+function time(s: Scope): string {
+  return `time.parse_rfc3339_ns(${quote(s.random.pick(["2024-02-29T12:00:00Z", "2025-01-01"]))})`;
 }
 
 function format(s: Scope, depth: number): string {

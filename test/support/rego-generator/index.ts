@@ -29,7 +29,7 @@ export function generateCase(seed: number): GeneratedCase {
   const world = new World(random);
   world.nestedBody = nested;
   const definitions = random.many(3, 8, () => rule(world)).flat();
-  const inputs = random.many(2, 2, () => makeInput(random));
+  const inputs = random.many(2, 2, () => makeInput(random, world.hasBigIntegers));
   return {
     seed,
     text: withoutUnused([`package ${PACKAGE}`, ...random.shuffled(definitions)].join("\n\n").concat("\n")),

@@ -58,6 +58,11 @@ export interface KnownFunction {
 /** Names of one module. Rules only use rules written before them, so nothing is recursive by accident. */
 export class World {
   readonly random: Random;
+  /**
+   * Whether numbers are integers beyond 2^53 now and then, or fractions: never both, for then OPA's fractions of 64
+   * bits and our doubles cannot agree.
+   */
+  readonly hasBigIntegers: boolean;
   /** Literals of a nested body, all of whose new names it binds in `scope`. Set by `bodies.ts`. */
   nestedBody: (scope: Scope, depth: number) => string = () => "true";
   readonly rules: KnownRule[] = [];
@@ -66,6 +71,7 @@ export class World {
 
   constructor(random: Random) {
     this.random = random;
+    this.hasBigIntegers = random.chance(0.4);
   }
 
   get visibleRules(): readonly KnownRule[] {
