@@ -135,7 +135,7 @@ hardware := 2 if {
 }
 
 configuration := 2 if {
-	not azure_snp.policy_debug_allowed == "true"
+	azure_snp.policy_debug_allowed == "false"
 	azure_snp.platform_smt_enabled in query_reference_value("smt_enabled")
 	azure_snp.platform_tsme_enabled in query_reference_value("tsme_enabled")
 	azure_snp.policy_abi_major in query_reference_value("abi_major")

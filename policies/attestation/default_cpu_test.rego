@@ -283,6 +283,10 @@ test_azure_snp_under_a_debugger if {
 	azure_snp_verdict(object.union(azure_snp, {"policy_debug_allowed": "true"})) == [3, 2, 36]
 }
 
+test_azure_snp_that_is_silent_about_debugging if {
+	azure_snp_verdict(object.remove(azure_snp, ["policy_debug_allowed"])) == [3, 2, 36]
+}
+
 test_azure_snp_numbers_are_no_text if {
 	azure_snp_verdict(object.union(azure_snp, {"reported_tcb_snp": 22})) == [3, 97, 2]
 }
