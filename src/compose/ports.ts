@@ -62,10 +62,12 @@ export async function adminService(
   });
 }
 
-export function wellKnownPort({ attestation }: KeywardenConfig, { signer }: Tokens): WellKnownPort {
+export function wellKnownPort({ attestation, server }: KeywardenConfig, { signer }: Tokens): WellKnownPort {
   const keySet = keySetDocument(signer);
   return {
     jwks: () => keySet,
-    openidConfiguration: (origin) => discoveryDocument(origin, attestation.issuer, signer),
+    // What a client wrote into `Host` is believed only where nobody said under which name this server is reached.
+    openidConfiguration: (origin) =>
+      discoveryDocument(server.publicUrl?.replace(/\/+$/, "") ?? origin, attestation.issuer, signer),
   };
 }
