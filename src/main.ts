@@ -4,6 +4,7 @@ import { performance } from "node:perf_hooks";
 import { composeKeywarden, type Keywarden, type World } from "./compose.ts";
 import { dangerousSwitches } from "./config/dangerous.ts";
 import type { KeywardenConfig } from "./config/load.ts";
+import { redact } from "./config/redact.ts";
 import { MetricsListener } from "./http/metrics-listener.ts";
 import { CertificateWatch } from "./http/tls.ts";
 import { guardClock } from "./observability/clock.ts";
@@ -34,6 +35,7 @@ export async function startKeywarden(config: KeywardenConfig): Promise<RunningKe
   const world = processWorld(log, await readVersion());
   for (const { path, meaning } of dangerousSwitches(config))
     log.warn({ event: "dangerous-switch", path, detail: meaning });
+  log.debug({ event: "configuration", config: redact(config) });
   const keywarden = await composeKeywarden(config, world);
   const url = await listen(config, keywarden);
   const metrics = await listenForMetrics(config, keywarden);

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -28,9 +29,9 @@ interface Ready {
 }
 
 /** Runs `keywarden serve` from the sources as a process of its own. */
-function serve(port: number, env: Record<string, string> = {}, shell = false): ChildProcess {
+function serve(port: number, env: Record<string, string> = {}, shell = false, more = ""): ChildProcess {
   const config = join(folder, "kbs.config.yaml");
-  writeFileSync(config, `server: { port: ${port}, metrics: { port: 0 } }\n`);
+  writeFileSync(config, `server: { port: ${port}, metrics: { port: 0 } }\n${more}`);
   const words = [
     "--import",
     "tsx",
@@ -112,6 +113,27 @@ test(
     expect(await ended).toBe(0);
     expect((await commandLine(["audit", "verify", old, log])).code).toBe(0);
     expect((await commandLine(["audit", "verify", log])).code).toBe(1);
+  },
+  LIMIT_MS,
+);
+
+test(
+  "the log at level debug begins with the configuration in force, secrets as references",
+  async () => {
+    const signer = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
+    const pem = String(signer.export({ type: "pkcs8", format: "pem" }));
+    const more = "log: { level: debug }\nattestation: { signer: { env: SIGNER_PEM } }\n";
+    const child = serve(0, { SIGNER_PEM: pem }, false, more);
+    let said = "";
+    child.stderr?.on("data", (text) => {
+      said += text;
+    });
+    await ready();
+    const line = await until(() => said.split("\n").find((each) => each.includes('"event":"configuration"')));
+    const { config } = JSON.parse(line);
+    expect(config.attestation).toMatchObject({ signer: { env: "SIGNER_PEM" }, tokenTtlSeconds: 300 });
+    expect(config.verifiers.snp.allowedVmpls).toEqual([0]);
+    expect(said).not.toContain(pem.slice(40, 80));
   },
   LIMIT_MS,
 );
