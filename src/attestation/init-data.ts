@@ -26,7 +26,9 @@ export interface ReceivedInitData {
 /** Longest document that is read, in UTF-8 bytes. */
 export const MAX_INIT_DATA_BYTES = 1 << 20;
 /** Longest document that is read before anybody vouches for it: reading a megabyte can take most of a second. */
-const MAX_UNVOUCHED_LENGTH = 16 << 10;
+const MAX_UNVOUCHED_LENGTH = 4 << 10;
+/** Within how many characters a longer one names its algorithm. */
+const HEAD_LENGTH = 16 << 10;
 /** The member before the first table, as every tool writes it. */
 const ALGORITHM_LINE = /^[ \t]*algorithm[ \t]*=[ \t]*["'](sha256|sha384|sha512)["'][ \t]*(?:#.*)?\r?$/m;
 const MAX_TOML_DEPTH = 64;
@@ -46,7 +48,7 @@ export function receiveInitData(body: string): ReceivedInitData {
     return { digest: read.digest, open: () => read };
   }
   checkLength(body);
-  const algorithm = ALGORITHM_LINE.exec(body.slice(0, MAX_UNVOUCHED_LENGTH))?.[1];
+  const algorithm = ALGORITHM_LINE.exec(body.slice(0, HEAD_LENGTH))?.[1];
   if (algorithm === undefined)
     throw refused(
       `a long document begins with a line such as \`algorithm = "sha256"\` (${ALGORITHMS.join(", ")})`,
