@@ -157,9 +157,14 @@ async function readTrustAnchors(paths: readonly string[], folder: string): Promi
 /** A file, or every certificate file of a folder. */
 async function readAnchorTexts(path: string): Promise<string[]> {
   const isFolder = (await stat(path).catch(() => notReadable(path))).isDirectory();
-  if (!isFolder) return [asPem(await readFile(path).catch(() => notReadable(path)))];
-  const names = (await readdir(path)).filter((name) => /\.(?:pem|der|crt|cer)$/i.test(name)).sort();
-  return await Promise.all(names.map(async (name) => asPem(await readFile(join(path, name)))));
+  if (!isFolder) return [await readAnchorText(path)];
+  const found = await readdir(path).catch(() => notReadable(path));
+  const names = found.filter((name) => /\.(?:pem|der|crt|cer)$/i.test(name)).sort();
+  return await Promise.all(names.map((name) => readAnchorText(join(path, name))));
+}
+
+async function readAnchorText(path: string): Promise<string> {
+  return asPem(await readFile(path).catch(() => notReadable(path)));
 }
 
 function asPem(bytes: Buffer): string {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
@@ -210,6 +210,22 @@ describe("evidence verify", () => {
 });
 
 describe("evidence verify --batch", () => {
+  test("files of a request that cannot be read refuse that request alone", async () => {
+    mkdirSync(path("anchors/folder.pem"), { recursive: true });
+    const request = { id: "a", tee: "snp", evidence: good.evidence, at, trustAnchors: ["roots.pem"] };
+    const results = await batch(
+      { ...request, trustAnchors: ["anchors"] },
+      { ...request, trustAnchors: ["nowhere"] },
+      { ...request, collateral: ["nowhere"] },
+      { ...request, evidence: "anchors" },
+      request,
+    );
+    expect(results.map(({ verdict, code }) => [verdict, code])).toEqual([
+      ...Array.from({ length: 4 }, () => ["refused", "malformed-request"]),
+      ["accepted", undefined],
+    ]);
+  });
+
   test("answers every line in order, whatever is wrong with one", async () => {
     const results = await batch(
       request({ id: "1", evidence: "good.json" }),
