@@ -25,6 +25,8 @@ export interface CertificateKeysOptions {
 
 const MAX_CERTIFICATES = 10;
 const KEY_CERT_SIGN = 5;
+const MAX_RSA_BITS = 8192;
+const MAX_RSA_EXPONENT = 0xffff_ffffn;
 /** Signatures that a chain may have; SHA-1 and older are not among them. */
 const SIGNATURES = new Set([
   "1.2.840.10045.4.3.2",
@@ -160,12 +162,20 @@ function parseX5c(x5c: JsonValue): readonly Certificate[] {
   if (x5c.length > MAX_CERTIFICATES)
     throw tokenRefused(`its x5c has more than ${MAX_CERTIFICATES} certificates`);
   try {
-    return x5c.map((entry) => parseCertificate(certificateBytes(entry)));
+    const certificates = x5c.map((entry) => parseCertificate(certificateBytes(entry)));
+    if (!certificates.every(isAffordable)) throw tokenRefused("its x5c holds an RSA key that is too large");
+    return certificates;
   } catch (error) {
     if (error instanceof DerError)
       throw tokenRefused("its x5c holds something that is no certificate", error);
     throw error;
   }
+}
+
+/** Keys of strangers verify each other's signatures here: with the largest ones a token would cost seconds. */
+function isAffordable({ publicKey }: Certificate): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = publicKey.asymmetricKeyDetails ?? {};
+  return modulusLength <= MAX_RSA_BITS && publicExponent <= MAX_RSA_EXPONENT;
 }
 
 /** Standard base64 (RFC 7517 §4.7); line ends and the URL alphabet occur in the field. */

@@ -1,3 +1,4 @@
+import { webcrypto } from "node:crypto";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { x509 } from "../../../src/crypto/x509.ts";
 import type { JsonObject, JsonValue } from "../../../src/json/value.ts";
@@ -55,6 +56,34 @@ async function verify(
 function token(signer: Issued, chain: readonly Issued[], changes: Record<string, JsonValue> = {}): string {
   return compact(header(signer, chain, changes), tokenClaims(), signAs("ES256", signer.privateKey));
 }
+
+test.each([
+  ["16,384 bits", 2048, "AQAB"],
+  ["an exponent of 64 bits", 256, "__________8"],
+])("E9 a stranger's RSA key of %s is not calculated with", async (_, bytes, e) => {
+  const n = Buffer.alloc(bytes, 0xff).toString("base64url");
+  const algorithm = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+  const publicKey = await webcrypto.subtle.importKey("jwk", { kty: "RSA", n, e }, algorithm, true, [
+    "verify",
+  ]);
+  const { certificate } = intermediate;
+  const large = await x509.X509CertificateGenerator.create({
+    subject: "CN=large",
+    issuer: "CN=root",
+    publicKey,
+    signingKey: (
+      await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, false, ["sign", "verify"])
+    ).privateKey,
+    signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+    notBefore: new Date(certificate.notBefore),
+    notAfter: new Date(certificate.notAfter),
+  });
+  const x5c = [der(leaf), der(intermediate), Buffer.from(large.rawData).toString("base64")];
+  const jwk = { ...p256PublicJwk(leaf.certificate.publicKey), alg: "ES256", x5c };
+  await expect(verify(token(leaf, [leaf], { jwk }))).rejects.toMatchObject({
+    detail: expect.stringContaining("too large"),
+  });
+});
 
 describe("P42 C3 AS-054 chains that are accepted", () => {
   test("a self-signed root as leaf", async () => {
