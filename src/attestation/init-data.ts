@@ -30,10 +30,10 @@ const MAX_UNVOUCHED_LENGTH = 4 << 10;
 /** Within how many characters a longer one names its algorithm. */
 const HEAD_LENGTH = 16 << 10;
 /** The member before the first table, as every tool writes it. */
-const ALGORITHM_LINE = /^[ \t]*algorithm[ \t]*=[ \t]*["'](sha256|sha384|sha512)["'][ \t]*(?:#.*)?\r?$/m;
+const ALGORITHM_LINE = /^[ \t]*algorithm[ \t]*=[ \t]*["'](sha256|sha384|sha512|sm3)["'][ \t]*(?:#.*)?\r?$/m;
 const MAX_TOML_DEPTH = 64;
-/** SM3 is in the protocol's list, but no verifier here compares it; reading it as another would be a lie. */
-const ALGORITHMS = ["sha256", "sha384", "sha512"];
+/** SM3 is GB/T 32905; its 32 bytes fill HOST_DATA as those of SHA-256 do. */
+const ALGORITHMS = ["sha256", "sha384", "sha512", "sm3"];
 const POLICY_DATA = "policy_data := {";
 
 /**

@@ -218,7 +218,7 @@ ${more}`;
     });
   });
 
-  test.each(["sha256", "sha384", "sha512"])(
+  test.each(["sha256", "sha384", "sha512", "sm3"])(
     "P30 B26 the hardware has to vouch for the %s of the exact text",
     async (algorithm) => {
       const body = toml(algorithm);
@@ -235,7 +235,7 @@ ${more}`;
     const body = toml("sha256");
     const other = await attestSnp(body, createHash("sha384").update(body).digest());
     expect(other.json["check"]).toBe("host-data");
-    const unknown = toml("sm3");
+    const unknown = toml("sha3-256");
     const refused = await attestSnp(unknown, createHash("sha256").update(unknown).digest());
     expect(refused.json["code"]).toBe("handshake-refused");
   });

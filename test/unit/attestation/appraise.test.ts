@@ -292,7 +292,7 @@ describe("init-data", () => {
       verifiers: new Map([["sample" as const, { tee: "sample" as const, verify }]]),
     });
     await expect(
-      spied.appraise(request({ initData: INIT_DATA.replace("sha256", "sm3") }), signal),
+      spied.appraise(request({ initData: INIT_DATA.replace("sha256", "md5") }), signal),
     ).rejects.toMatchObject({ code: "handshake-refused" });
     expect(verify).not.toHaveBeenCalled();
   });
