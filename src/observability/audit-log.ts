@@ -7,6 +7,7 @@ import {
   CHAIN_START,
   type ChainHead,
   lineDigest,
+  nextHead,
   readAuditLine,
 } from "./audit-record.ts";
 
@@ -33,6 +34,8 @@ const MAX_PENDING = 10_000;
 /** Longest line written, and so the longest looked for at the end of an existing file. */
 const MAX_LINE_BYTES = 1 << 20;
 const LINE_FEED = 0x0a;
+/** Most bytes of another process that are taken over at once. */
+const MAX_FOLLOWED_BYTES = 16 << 20;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -43,7 +46,8 @@ const NOTHING = new Uint8Array(0);
  *
  * After a failure nothing is known about the end of the file, so before the next record it is opened again, cut
  * back to the last durable record, and that record is read back. Only bytes of the write that failed are ever cut
- * off: a file that somebody else has written to, say a second server, is never written to again.
+ * off. What a second server wrote, say during an update, is continued if it continues the chain; a file that holds
+ * anything else is never written to again.
  */
 export class AuditLog {
   readonly #options: AuditLogOptions;
@@ -207,9 +211,10 @@ export class AuditLog {
     this.#file = await opened(this.#options);
     const excess = (await this.#file.size()) - this.#size;
     if (excess < 0) throw new Error("the audit file lost records");
-    if (!(await this.#isOurs(excess))) throw new Error("somebody else writes to the audit file");
-    await this.#file.truncate(this.#size);
-    await this.#file.sync();
+    if (await this.#isOurs(excess)) {
+      await this.#file.truncate(this.#size);
+      await this.#file.sync();
+    } else await this.#follow(excess);
     const head = headOf(Buffer.from(await this.#file.tail(MAX_LINE_BYTES)));
     if (this.#size > 0 && head.digest !== this.#head.digest)
       throw new Error("the end of the audit file is not what was written");
@@ -221,6 +226,21 @@ export class AuditLog {
     if (excess > this.#unfinished.length) return false;
     const tail = Buffer.from(await this.#file.tail(excess));
     return tail.equals(this.#unfinished.subarray(0, excess));
+  }
+
+  /** Takes over the records that another process added. */
+  async #follow(excess: number): Promise<void> {
+    if (excess > MAX_FOLLOWED_BYTES) throw new Error("somebody else writes to the audit file");
+    const tail = Buffer.from(await this.#file.tail(excess)).toString("utf8");
+    if (!tail.endsWith("\n")) throw new Error("somebody else is writing to the audit file");
+    let head = this.#head;
+    for (const line of tail.slice(0, -1).split("\n")) {
+      const next = nextHead(head, line);
+      if (typeof next === "string") throw new Error(`somebody else wrote to the audit file: ${next}`);
+      head = next;
+    }
+    this.#head = head;
+    this.#size += excess;
   }
 
   async #cutOff(torn: Buffer): Promise<void> {

@@ -45,6 +45,17 @@ export function readAuditLine(
   return { sequence, previous, record };
 }
 
+/** @returns where the chain stands after `line`, or a sentence saying why it does not belong after `head` */
+export function nextHead(head: ChainHead, line: string): ChainHead | string {
+  const record = readAuditLine(line);
+  if (typeof record === "string") return record;
+  if (record.sequence !== head.sequence + 1)
+    return `record ${record.sequence} stands where record ${head.sequence + 1} belongs`;
+  if (record.previous !== head.digest)
+    return "the record before this one is not the one it was written after";
+  return { sequence: record.sequence, digest: lineDigest(line) };
+}
+
 export function lineDigest(line: string): string {
   return createHash("sha256").update(line, "utf8").digest("hex");
 }

@@ -1,6 +1,6 @@
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { CHAIN_START, type ChainHead, lineDigest, readAuditLine } from "./audit-record.ts";
+import { CHAIN_START, type ChainHead, nextHead } from "./audit-record.ts";
 
 export type AuditVerdict =
   | { readonly intact: true; readonly records: number; readonly head: ChainHead }
@@ -27,7 +27,7 @@ export async function verifyAuditLog(path: string, options: AuditVerifyOptions =
   let records = 0;
   try {
     for await (const line of lines) {
-      const next = link(head, line);
+      const next = nextHead(head, line);
       if (typeof next === "string") return { intact: false, line: records + 1, reason: next };
       head = next;
       records++;
@@ -38,14 +38,4 @@ export async function verifyAuditLog(path: string, options: AuditVerifyOptions =
   if (options.expectedHead !== undefined && options.expectedHead !== head.digest)
     return { intact: false, line: records, reason: "the last record is not the one that was noted down" };
   return { intact: true, records, head };
-}
-
-function link(head: ChainHead, line: string): ChainHead | string {
-  const record = readAuditLine(line);
-  if (typeof record === "string") return record;
-  if (record.sequence !== head.sequence + 1)
-    return `record ${record.sequence} stands where record ${head.sequence + 1} belongs`;
-  if (record.previous !== head.digest)
-    return "the record before this one is not the one it was written after";
-  return { sequence: record.sequence, digest: lineDigest(line) };
 }

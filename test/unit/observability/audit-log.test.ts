@@ -221,12 +221,30 @@ describe("audit log", () => {
     const first = await written(1);
     const second = await open();
     await second.record(release(1));
-    for (let attempt = 0; attempt < 3; attempt++)
-      expect(await refusal(first.record(release(9)))).toBe("audit-unavailable");
-    expect(await refusal(first.ready())).toBe("audit-unavailable");
-    await second.record(release(2));
+    expect(await refusal(first.record(release(9)))).toBe("audit-unavailable");
+    expect(await refusal(first.record(release(2)))).toBe("recorded");
+    expect(await refusal(second.record(release(9)))).toBe("audit-unavailable");
+    expect(await refusal(second.ready())).toBe("recorded");
     await Promise.all([first.close(), second.close()]);
-    expect(await verifyAuditLog(path)).toMatchObject({ intact: true, records: 3 });
+    expect(await verifyAuditLog(path)).toMatchObject({ intact: true, records: 4 });
+    expect((await lines()).slice(0, 3).map((line) => JSON.parse(line).record.path)).toEqual(
+      [0, 1, 2].map((index) => `default/key/${index}`),
+    );
+  });
+
+  test.each<[string, (last: string) => string]>([
+    ["what is no record", () => "hello\n"],
+    ["a record of another chain", (last) => `${last}\n`],
+    ["half a record", (last) => last.slice(0, 50)],
+  ])("E13 after %s nothing is written, and nothing cut off", async (_, addition) => {
+    const log = await written(2);
+    await appendFile(path, addition((await lines())[1] ?? ""));
+    const before = await readFile(path, "utf8");
+    for (let attempt = 0; attempt < 3; attempt++)
+      expect(await refusal(log.record(release(9)))).toBe("audit-unavailable");
+    expect(await refusal(log.ready())).toBe("audit-unavailable");
+    expect(await readFile(path, "utf8")).toBe(before);
+    await log.close();
   });
 
   test("E13 a record that is too long is refused alone, and the log can be opened again", async () => {
