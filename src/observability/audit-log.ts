@@ -132,9 +132,11 @@ export class AuditLog {
     await this.#idle();
     const old = this.#file;
     this.#file = file;
-    this.#size = size;
-    this.#broken = false;
-    this.#unfinished = NOTHING;
+    if (size === 0) {
+      this.#size = 0;
+      this.#broken = false;
+      this.#unfinished = NOTHING;
+    } else this.#broken = true; // not a fresh file: it is looked at like one of which nothing is known
     await old.close();
   }
 

@@ -90,6 +90,20 @@ describe("audit log", () => {
     expect(await verifyAuditLog(path)).toMatchObject({ intact: false, line: 1 });
   });
 
+  test("E13 opened anew without having been moved away, a file keeps no half record", async () => {
+    const { opener, faults } = faulty();
+    const log = await open({ open: opener });
+    await log.record(release(0));
+    await log.reopen();
+    await log.record(release(1));
+    faults.halfAppend = 1;
+    expect(await refusal(log.record(release(9)))).toBe("audit-unavailable");
+    await log.reopen();
+    await log.record(release(2));
+    await log.close();
+    expect(await verifyAuditLog(path)).toMatchObject({ intact: true, records: 3 });
+  });
+
   test("no record is refused or lost while the file is changed for another", async () => {
     let looking = (): void => undefined;
     let go = (): void => undefined;
