@@ -19,7 +19,7 @@ export type TrustClaim = (typeof TRUST_CLAIMS)[number];
 export type TrustVector = Readonly<Partial<Record<TrustClaim, number>>>;
 
 /** Tiers in rising severity (draft-ietf-rats-ar4si §2.3.2). */
-export const TRUST_TIERS = ["none", "affirming", "warning", "contraindicated"] as const;
+const TRUST_TIERS = ["none", "affirming", "warning", "contraindicated"] as const;
 export type TrustTier = (typeof TRUST_TIERS)[number];
 
 /**

@@ -214,7 +214,7 @@ function decisionOf(outcome: PolicyOutcome): Decision {
 }
 
 /** Guests of protocol 0.1.x are told by the mark that their token got here; see `earClaims`. */
-export function answerForm(claims: JsonObject): AnswerForm {
+function answerForm(claims: JsonObject): AnswerForm {
   return member(claims, PROTOCOL_CLAIM) === "0.1" ? "quasi-jwe" : "jwe";
 }
 

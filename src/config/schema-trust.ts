@@ -15,7 +15,7 @@ const TOKEN_ALGORITHMS = [
   "EdDSA",
 ] as const;
 /** Signature algorithms an administrator's token may have. */
-export const ADMIN_ALGORITHMS = ["EdDSA", "ES256", "ES384", "RS256", "PS256", "PS384"] as const;
+const ADMIN_ALGORITHMS = ["EdDSA", "ES256", "ES384", "RS256", "PS256", "PS384"] as const;
 export type AdminAlgorithm = (typeof ADMIN_ALGORITHMS)[number];
 
 /** Refuses all but exactly one of `names`. */
@@ -214,7 +214,7 @@ const role = z.strictObject({
   allow: z.array(rule).min(1).describe("What it may call; anything else is refused."),
 });
 
-export const DEFAULT_ROLES = [{ role: "admin", allow: [{ methods: ["*" as const], paths: ["/kbs/v0/**"] }] }];
+const DEFAULT_ROLES = [{ role: "admin", allow: [{ methods: ["*" as const], paths: ["/kbs/v0/**"] }] }];
 
 export const adminSchema = z
   .strictObject({

@@ -1,5 +1,5 @@
 /** Name that every client of the KBS protocol sends back. */
-export const SESSION_COOKIE = "kbs-session-id";
+const SESSION_COOKIE = "kbs-session-id";
 
 const IN_HEADER = /(?:^|;)[ \t]*kbs-session-id=([^;\s]*)/;
 

@@ -71,7 +71,7 @@ export interface ReleasePort {
 }
 
 /** Everything an administrator may ask for; `id` is what follows the first segment, decoded. */
-export const ADMIN_OPERATIONS = [
+const ADMIN_OPERATIONS = [
   "attestation-policy.set",
   "attestation-policy.list",
   "attestation-policy.get",

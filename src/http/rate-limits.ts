@@ -3,7 +3,7 @@ import { DEFAULT_PREFIX_LENGTHS, type PrefixLengths, prefixOf } from "./client-p
 import { type Rate, RateLimiter } from "./rate-limit.ts";
 
 /** Kinds of requests that are limited each for itself. `resource`: every call to a plugin by token. */
-export const RATE_CLASSES = ["auth", "attest", "resource", "admin"] as const;
+const RATE_CLASSES = ["auth", "attest", "resource", "admin"] as const;
 export type RateClass = (typeof RATE_CLASSES)[number];
 
 export interface RateLimitsOptions extends PrefixLengths, Readonly<Record<RateClass, Rate>> {

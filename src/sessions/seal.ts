@@ -22,7 +22,7 @@ const MESSAGES_PER_KEY = 1 << 16;
 /** Message keys remembered for opening. */
 const MAX_MESSAGE_KEYS = 64;
 /** Bytes that sealing adds. */
-export const SEAL_OVERHEAD_BYTES = KEY_ID_BYTES + NONCE_BYTES + TAG_BYTES;
+const SEAL_OVERHEAD_BYTES = KEY_ID_BYTES + NONCE_BYTES + TAG_BYTES;
 
 /** What a sealed value is for. A value sealed for one purpose does not open for another. */
 export type SealPurpose = "session" | "token";

@@ -124,7 +124,7 @@ export function isTemporary(name: string): boolean {
   return TEMPORARY.test(name);
 }
 
-export async function syncFolder(path: string): Promise<void> {
+async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {
     await handle.sync();

@@ -2,16 +2,12 @@ import type { JsonObject } from "../json/value.ts";
 import type { TokenSigner } from "./signer.ts";
 
 /** Where the key set is served, below the public base URL. */
-export const KEY_SET_PATH = "/.well-known/jwks.json";
+const KEY_SET_PATH = "/.well-known/jwks.json";
 export const DISCOVERY_PATH = "/.well-known/openid-configuration";
 
-/**
- * The JWK set that relying parties verify tokens with (RFC 7517 §5).
- *
- * @param retired - public JWKs of former signing keys whose tokens may not have expired yet
- */
-export function keySetDocument(signer: TokenSigner, retired: readonly JsonObject[] = []): JsonObject {
-  return { keys: [signer.publicJwk, ...retired] };
+/** The JWK set that relying parties verify tokens with (RFC 7517 §5). */
+export function keySetDocument(signer: TokenSigner): JsonObject {
+  return { keys: [signer.publicJwk] };
 }
 
 /**

@@ -71,7 +71,7 @@ function tryRead<T>(read: () => T): T | undefined {
 }
 
 /** Anchors with further intermediates. Self-signed certificates in files never become roots. */
-export function withIntermediates(anchors: TrustAnchors, material: AmdMaterial): TrustAnchors {
+function withIntermediates(anchors: TrustAnchors, material: AmdMaterial): TrustAnchors {
   const further = material.certificates.filter((certificate) => !isSelfIssued(certificate));
   return { roots: anchors.roots, intermediates: [...anchors.intermediates, ...further] };
 }

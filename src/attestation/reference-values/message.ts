@@ -11,7 +11,7 @@ import { nameFault } from "../../storage/document-store.ts";
  */
 
 export const MESSAGE_VERSION = "0.1.0";
-export const MAX_REFERENCE_VALUES_PER_MESSAGE = 10_000;
+const MAX_REFERENCE_VALUES_PER_MESSAGE = 10_000;
 
 /** One extractor per message type: payload in, named values out. */
 const EXTRACTORS: Readonly<Record<string, (payload: string) => ReadonlyMap<string, JsonValue>>> = {

@@ -86,7 +86,7 @@ function texts(json: JsonObject, name: string): readonly string[] {
   });
 }
 
-export function parseTee(tee: string): OfflineTee {
+function parseTee(tee: string): OfflineTee {
   const known = OFFLINE_TEES.find((name) => name === tee);
   if (known === undefined) throw malformed(`tee must be one of ${OFFLINE_TEES.join(", ")}`);
   return known;

@@ -25,7 +25,7 @@ export interface Workshop {
 }
 
 /** What the simulated guests were started from; the firmware would measure it. */
-export const GOOD_IMAGE = Buffer.from("keywarden development guest".padEnd(48, "."));
+const GOOD_IMAGE = Buffer.from("keywarden development guest".padEnd(48, "."));
 export const OTHER_IMAGE = Buffer.from("some other image".padEnd(48, "."));
 
 /** @param now - milliseconds since the epoch */

@@ -81,7 +81,7 @@ function parseAll(trail: SnpTrail, input: ChainInput): ParsedInput {
 }
 
 /** One certificate, DER or PEM by its first bytes. */
-export function readCertificate(data: Buffer): Certificate {
+function readCertificate(data: Buffer): Certificate {
   if (!looksLikePem(data)) return parseCertificate(data);
   const block = readPem(data.toString("latin1")).find(({ label }) => label === "CERTIFICATE");
   if (block === undefined) throw new DerError("PEM text without a certificate");

@@ -145,7 +145,7 @@ export function layoutOf(version: number, cpuidFamily: number): Layout {
   return version >= 3 && cpuidFamily === 0x1a ? "turin" : "early";
 }
 
-export function readTcb(bytes: Buffer, at: number, layout: Layout): Tcb {
+function readTcb(bytes: Buffer, at: number, layout: Layout): Tcb {
   const place = TCB_LAYOUT[layout];
   return {
     fmc: place.fmc === undefined ? undefined : bytes.readUInt8(at + place.fmc),

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { flag } from "../../../config/parts.ts";
 import { zodSection } from "../../../config/zod-section.ts";
 
-export const sampleSchema = z
+const sampleSchema = z
   .strictObject({
     allowSampleEvidence: flag(false).describe(
       "Accept evidence that anybody can write by hand. It proves nothing: never where secrets are real.",

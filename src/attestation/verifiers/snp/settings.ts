@@ -15,7 +15,7 @@ const POLICY_NAMES = Object.keys(POLICY_BITS) as [PolicyBit, ...PolicyBit[]];
 const PLATFORM_NAMES = Object.keys(PLATFORM_BITS) as [PlatformBit, ...PlatformBit[]];
 
 const MAX_LIST = 10_000;
-export const KDS_URL = "https://kdsintf.amd.com";
+const KDS_URL = "https://kdsintf.amd.com";
 
 function hexList(pattern: RegExp, what: string) {
   const entry = z.string().regex(pattern, `must be ${what}`);
