@@ -32,6 +32,11 @@ export function serverOptions(config: KeywardenConfig, tls: TlsMaterial | undefi
     publicScheme: tls !== undefined || server.publicUrl !== undefined ? "https" : "http",
     trustedProxies: server.trustedProxies,
     explainInDetail: attestation.explainInDetail,
-    metricsFor: server.metrics.onMainListener,
+    metricsFor: metricsReaders(server),
   };
+}
+
+/** Behind a proxy on the same machine, which `publicUrl` tells of, everybody comes from loopback. */
+function metricsReaders({ metrics, publicUrl }: KeywardenConfig["server"]): KbsServerOptions["metricsFor"] {
+  return metrics.onMainListener === "loopback" && publicUrl !== undefined ? "nobody" : metrics.onMainListener;
 }

@@ -51,7 +51,9 @@ const metrics = z
     onMainListener: z
       .enum(["loopback", "everyone", "nobody"])
       .default("loopback")
-      .describe("Who is answered when asking for /metrics on the main listener."),
+      .describe(
+        "Who is answered when asking for /metrics on the main listener; with publicUrl, loopback is nobody.",
+      ),
   })
   .prefault({})
   .describe("Where Prometheus reads.");

@@ -119,7 +119,8 @@ export class ExpressDoor {
     this.#app.get("/metrics", (request) =>
       this.#start(request, async (exchange) => {
         exchange.decision.event = "metrics";
-        const asked = metricsFor === "everyone" || (metricsFor === "loopback" && isLoopback(exchange.client));
+        const near = isLoopback(exchange.client) && !isForwarded(request);
+        const asked = metricsFor === "everyone" || (metricsFor === "loopback" && near);
         if (!asked) throw new KbsError("not-found", "There is nothing at this path.");
         exchange.answer(200, metrics.registry.contentType, await metrics.registry.metrics());
       }),
@@ -196,6 +197,11 @@ function adminRefusal(error: KbsError, name: string, operation: AdminOperationNa
 
 function isLoopback(address: string): boolean {
   return address === "127.0.0.1" || address === "::1" || address === "::ffff:127.0.0.1";
+}
+
+/** Whether a proxy asks for somebody; one on this machine is near, and whoever it asks for need not be. */
+function isForwarded({ headers }: IncomingMessage): boolean {
+  return ["forwarded", "x-forwarded-for", "x-real-ip", "via"].some((name) => headers[name] !== undefined);
 }
 
 async function nothingThere(_exchange: Exchange, target: ApiTarget): Promise<void> {

@@ -293,6 +293,15 @@ describe("metrics", () => {
     expect(far.status).toBe(404);
   });
 
+  test.each(["x-forwarded-for", "forwarded", "x-real-ip", "via"])(
+    "E8 a proxy on this machine that says so in %s asks for somebody else",
+    async (name) => {
+      const server = await start({ options: { metricsFor: "loopback" } });
+      const headers = { [name]: "192.0.2.1" };
+      expect((await server.call("GET", "/metrics", { headers })).status).toBe(404);
+    },
+  );
+
   test("verdicts are counted by TEE, refusals by code", async () => {
     const server = await start();
     const { cookie, nonce } = await authenticate(server.port);
