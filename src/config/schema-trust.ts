@@ -16,7 +16,6 @@ const TOKEN_ALGORITHMS = [
 ] as const;
 /** Signature algorithms an administrator's token may have. */
 const ADMIN_ALGORITHMS = ["EdDSA", "ES256", "ES384", "RS256", "PS256", "PS384"] as const;
-export type AdminAlgorithm = (typeof ADMIN_ALGORITHMS)[number];
 
 /** Refuses all but exactly one of `names`. */
 function exactlyOne<Names extends string>(...names: readonly Names[]) {

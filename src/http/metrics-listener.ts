@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { KbsError } from "../errors.ts";
 import type { Health } from "../observability/health.ts";
 import type { Metrics } from "../observability/metrics.ts";
+import { listenOn } from "./listen.ts";
 import { PROBLEM_TYPE, problemBody, toKbsError } from "./problem.ts";
 import { readiness } from "./readiness.ts";
 
@@ -27,15 +28,7 @@ export class MetricsListener {
   }
 
   listen(port: number, host: string): Promise<AddressInfo> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off("error", reject);
-        const address = this.#server.address();
-        if (typeof address === "object" && address !== null) resolve(address);
-        else reject(new TypeError("the listener has no IP address"));
-      });
-    });
+    return listenOn(this.#server, port, host);
   }
 
   close(): Promise<void> {

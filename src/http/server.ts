@@ -20,6 +20,7 @@ import { Exchange, type ExchangeEnvironment } from "./exchange.ts";
 import { ExpressDoor } from "./express-door.ts";
 import { Gate } from "./gate.ts";
 import { GuestDoor } from "./guest-door.ts";
+import { listenOn } from "./listen.ts";
 import { parserRefusal, refuseRaw } from "./malformed-http.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import type { AdminPort, AttestationPort, ReleasePort, WellKnownPort } from "./ports.ts";
@@ -127,15 +128,7 @@ export class KbsServer {
 
   /** Begins to listen. @returns the address, with the port that was chosen when `port` is 0 */
   listen(port: number, host: string): Promise<AddressInfo> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off("error", reject);
-        const address = this.#server.address();
-        if (typeof address === "object" && address !== null) resolve(address);
-        else reject(new TypeError("the server listens on no IP address"));
-      });
-    });
+    return listenOn(this.#server, port, host);
   }
 
   /** Serves new connections with another certificate; open ones go on with theirs. */
