@@ -53,8 +53,8 @@ describe("/auth", () => {
     const [one, last] = [`${head}\r\n${AUTH_BODY}`, `${head}Connection: close\r\n\r\n${AUTH_BODY}`];
     const nonces = new Set<string>();
     const ask = async (port: number): Promise<void> => {
-      for (let round = 0; round < 10; round++)
-        for (const { body } of answersIn(await raw(port, one.repeat(499) + last)))
+      for (let round = 0; round < 50; round++)
+        for (const { body } of answersIn(await raw(port, one.repeat(99) + last)))
           nonces.add(JSON.parse(body).nonce);
     };
     await ask(server.port);
@@ -63,7 +63,7 @@ describe("/auth", () => {
     await other.close();
     expect(nonces.size).toBe(10_000);
     for (const nonce of nonces) expect(Buffer.from(nonce, "base64")).toHaveLength(32);
-  });
+  }, 120_000);
 
   test("P14 a verifier's own challenge and hash algorithm reach the guest and the appraisal", async () => {
     const nonce = JSON.stringify({ request_blob: "x".repeat(3000) });
