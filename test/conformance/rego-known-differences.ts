@@ -91,3 +91,19 @@ function isBuiltinError({ code }: { readonly code: string }): boolean {
 function isConflict(outcome: Outcome): boolean {
   return outcome.kind === "error" && outcome.error.code === "eval_conflict_error";
 }
+
+/** The differences that the generator leaves out, one example each: rules of a package `gen`, asked for as `p`. */
+export const LEFT_OUT: readonly { readonly rules: string; readonly ours: unknown; readonly opa: unknown }[] =
+  [
+    { rules: 'p if not startswith(input.none, "a")', ours: true, opa: undefined },
+    { rules: "p if not input.none < 3", ours: true, opa: undefined },
+    { rules: "p := count([1]) if not true", ours: undefined, opa: 1 },
+    { rules: "p := json.marshal([1e2])", ours: "[100]", opa: "[1e2]" },
+    { rules: 'p := substring("abc", 1e0, 1)', ours: "b", opa: undefined },
+    { rules: "p := (9007199254740992 + 0.5) - 9007199254740992", ours: 0, opa: 0.5 },
+    {
+      rules: "c := 1\nc := 2 if input.one\np if [c, input.none]",
+      ours: "eval_conflict_error",
+      opa: undefined,
+    },
+  ];

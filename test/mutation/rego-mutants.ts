@@ -211,8 +211,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "safety: unbound variables are not reported",
     file: `${REGO}/analysis/safety.ts`,
-    find: "if (waiting.size > 0) this.#reportBody",
-    replace: "if (waiting.size < 0) this.#reportBody",
+    find: "if (waiting.size > 0)",
+    replace: "if (waiting.size < 0)",
     short: true,
   },
   {

@@ -37,6 +37,7 @@ describe("literals", () => {
   test("patterns match arrays of the same length and objects with the same members", () => {
     const input = { list: [1, 2, 3], object: { a: 1, b: 2 } };
     expect(answer("p if [a, b] = input.list", "p", { input })).toBe(UNDEFINED);
+    expect(answer("p if [a, b, c, d] = input.list", "p", { input })).toBe(UNDEFINED);
     expect(answer('p if {"a": x} = input.object', "p", { input })).toBe(UNDEFINED);
     expect(answer('p := x if {"a": x, "b": 2} = input.object', "p", { input })).toBe(1);
   });
@@ -64,6 +65,9 @@ describe("default and else", () => {
     const rules = "default p := 1\np := 2 if input.two";
     expect(answer(rules, "p", { input: { two: true } })).toBe(2);
     expect(answer(rules, "p", { input: {} })).toBe(1);
+    const computed = "default p := 1\np := input.value";
+    expect(answer(computed, "p", { input: { value: 2 } })).toBe(2);
+    expect(answer(computed, "p", { input: {} })).toBe(1);
   });
 
   test("a default does not hide a conflict", () => {
@@ -148,6 +152,13 @@ describe("errors", () => {
     expect(answer(rules, "p", { strict: false })).toBe(CONFLICT);
     const loop = "p if { some x in numbers.range(1, 1000); x < 0 }";
     expect(answer(loop, "p", { strict: false, limits: { steps: 100 } })).toBe("eval_budget_error");
+  });
+
+  test("a host function that answers with another type than it declares fails", () => {
+    const host = [{ name: "ask", arity: 1, params: ["string"], result: "string" }] as const;
+    const rules = 'p if ask("x") != "no"';
+    expect(answer(rules, "p", { host: () => "yes" }, { host })).toBe(true);
+    expect(answer(rules, "p", { host: () => 7 }, { host })).toBe("eval_type_error");
   });
 
   test("variables without a value and rules that need themselves are refused", () => {
