@@ -29,7 +29,9 @@ export {
   type Verification,
 } from "./attestation/verifier.ts";
 export type { SnpSettings } from "./attestation/verifiers/snp/settings.ts";
+export { DerError } from "./crypto/der.ts";
 export { KbsError } from "./errors.ts";
+export { readJson } from "./json/read.ts";
 export type { JsonObject, JsonValue } from "./json/value.ts";
 
 export interface VerifySnpOptions {

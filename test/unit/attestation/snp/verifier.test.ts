@@ -9,7 +9,14 @@ import { SnpVerifier } from "../../../../src/attestation/verifiers/snp/verify.ts
 import { writePem } from "../../../../src/crypto/pem.ts";
 import { authorityExtensions, DEVELOPMENT_MARK } from "../../../../src/dev/amd-certificates.ts";
 import { writeJson } from "../../../../src/json/write.ts";
-import { EvidenceRejected, KbsError, SNP_CHECKS, verifySnp } from "../../../../src/verifiers.ts";
+import {
+  DerError,
+  EvidenceRejected,
+  KbsError,
+  readJson,
+  SNP_CHECKS,
+  verifySnp,
+} from "../../../../src/verifiers.ts";
 import { TestClock } from "../../../support/clock.ts";
 import {
   EXPECTED,
@@ -213,6 +220,7 @@ describe("the library", () => {
     const fromText = await verifySnp(text, wanted);
     expect(await verifySnp(Buffer.from(text), wanted)).toEqual(fromText);
     expect((await verifySnp(made.evidence, wanted)).results).toEqual(fromText.results);
+    expect((await verifySnp(readJson(text), wanted)).results).toEqual(fromText.results);
     expect((await verifySnp(made.report, { ...wanted, collateral: [made.vekDer] })).results).toEqual(
       fromText.results,
     );
@@ -226,6 +234,9 @@ describe("the library", () => {
     await expect(verifySnp(made.evidence, { ...options(), settings: { nope: 1 } })).rejects.toBeInstanceOf(
       KbsError,
     );
+    await expect(
+      verifySnp(made.evidence, { ...options(), trustAnchorsPem: ["nothing"] }),
+    ).rejects.toBeInstanceOf(DerError);
   });
 
   test("names its checks in the order in which they are done", async () => {
