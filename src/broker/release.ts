@@ -8,6 +8,7 @@ import { RESOURCE_RULE } from "../policy/policy-names.ts";
 import { PROTOCOL_CLAIM } from "../tokens/ear.ts";
 import { parsePointer, resolvePointer } from "../tokens/tee-key.ts";
 import type { VerifiedToken } from "../tokens/verify.ts";
+import { ConsultedValues } from "./consulted.ts";
 import type { AnswerForm, TeeWrapper } from "./wrap.ts";
 
 /** A policy at one moment; replaced as a whole, never changed. */
@@ -58,6 +59,8 @@ interface Decision {
   /** Stable word for answer, log and audit record. */
   readonly reason: string;
   readonly cause?: unknown;
+  /** What it rested on, for the audit record. */
+  readonly basis?: JsonObject;
 }
 
 const INIT_DATA_CLAIMS = parsePointer("/submods/cpu0/ear.veraison.annotated-evidence/init_data_claims");
@@ -95,7 +98,7 @@ export class Broker {
       if (decision.outcome !== "allowed") throw await this.#deny(request, policy, decision);
       const answer = await this.#obtain(request, policy, signal);
       if (isSame(this.#dependencies.policies.resourcePolicy(), policy))
-        return await this.#answer(request, policy, answer);
+        return await this.#answer(request, policy, decision, answer);
     }
     throw new KbsError("overloaded", "The resource policy is being changed; try again.", {
       retryAfterSeconds: 1,
@@ -111,21 +114,22 @@ export class Broker {
       return { outcome: "policy-error", reason: policy === undefined ? "no-policy" : "policy-unusable" };
     const { referenceValues } = this.#dependencies;
     const data = { plugin: plugin.name, "resource-path": request.path, query: request.query };
-    const evaluation = {
-      input: token.claims,
-      data,
-      ...(referenceValues === undefined ? {} : { referenceValues }),
-    };
-    return decisionOf(await policy.compiled.evaluate(RESOURCE_RULE, evaluation, signal));
+    const input = token.claims;
+    if (referenceValues === undefined)
+      return decisionOf(await policy.compiled.evaluate(RESOURCE_RULE, { input, data }, signal));
+    const consulted = new ConsultedValues(referenceValues);
+    const evaluation = { input, data, referenceValues: consulted.lookup };
+    const decision = decisionOf(await policy.compiled.evaluate(RESOURCE_RULE, evaluation, signal));
+    return { ...decision, basis: consulted.record() };
   }
 
   async #deny(
     request: ReleaseRequest,
     policy: ReleasePolicy | undefined,
-    { outcome, reason, cause }: Decision,
+    { outcome, reason, cause, basis }: Decision,
   ): Promise<KbsError> {
     const denied = outcome === "denied";
-    await this.#record(request, policy, denied ? "denied" : "policy-error", { reason });
+    await this.#record(request, policy, denied ? "denied" : "policy-error", { reason, ...basis });
     const options = { extra: { reason }, ...(cause === undefined ? {} : { cause }) };
     return denied
       ? new KbsError("policy-denied", "Access denied by policy", options)
@@ -150,6 +154,7 @@ export class Broker {
   async #answer(
     request: ReleaseRequest,
     policy: ReleasePolicy | undefined,
+    { basis }: Decision,
     answer: PluginAnswer,
   ): Promise<ReleaseAnswer> {
     const { token } = request;
@@ -162,6 +167,7 @@ export class Broker {
       reason: "allowed",
       secretFingerprint: this.#fingerprint(answer.body),
       encrypted: answer.encrypted,
+      ...basis,
     });
     return { body, contentType: answer.encrypted ? "application/json" : answer.contentType };
   }

@@ -51,8 +51,8 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
 
 /** The engine with the operator's limits, and the dialect that texts are in unless they say otherwise. */
 function openEngine({ policy }: KeywardenConfig, { now }: World): PolicyEngine {
-  const { maxSteps, timeoutMilliseconds, dialect } = policy;
+  const { maxSteps, timeoutMilliseconds, dialect, checks } = policy;
   const limits = { steps: maxSteps, wallClockMilliseconds: timeoutMilliseconds };
-  const engine = new RegoEngine({ now, randomBytes, limits });
+  const engine = new RegoEngine({ now, randomBytes, limits, checks });
   return { compile: (modules, options) => engine.compile(modules, { dialect, ...options }) };
 }

@@ -84,6 +84,12 @@ const policySchema = z
     ),
     timeoutMilliseconds: count(250, 10, 60_000).describe("Time one evaluation may take before it is denied."),
     maxPolicyBytes: count(MIB, 1024, 16 * MIB).describe("Longest policy text."),
+    checks: z
+      .enum(["strict", "parse-only"])
+      .default("strict")
+      .describe(
+        "parse-only accepts any policy that parses, for moving in policies nobody checked; what is wrong then denies when it is met.",
+      ),
     dialect: z.enum(["v1", "v0"]).default("v1").describe("Rego version of policies that do not say."),
   })
   .prefault({})

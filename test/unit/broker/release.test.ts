@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, jest, test } from "@jest/globals";
 import {
   Broker,
@@ -169,6 +169,23 @@ describe("P47 P48 D10 answers of the policy that are not true", () => {
       broker.release(STORE_OF(resourcePlugin(store), { token: token({ level }) }), signal);
     await expect(ask(2)).resolves.toBeDefined();
     await expect(ask(3)).rejects.toMatchObject({ code: "policy-denied" });
+  });
+
+  test("D11 the record of a release and of a denial names the reference values they rested on", async () => {
+    const compiled = compileText(
+      'package policy\n\nallow if {\n\tinput.level in query_reference_value("levels")\n\tquery_reference_value("none") == null\n}\n',
+    );
+    const { broker, store, events } = await setUp({
+      referenceValues: provisioned({ levels: [1, 2] }),
+      policies: { resourcePolicy: () => policy(compiled) },
+    });
+    const ask = (level: number) =>
+      broker.release(STORE_OF(resourcePlugin(store), { token: token({ level }) }), signal);
+    await ask(2);
+    await ask(3).catch(() => undefined);
+    const levels = createHash("sha256").update("[1,2]").digest("hex").slice(0, 32);
+    for (const event of events) expect(event).toMatchObject({ referenceValues: { levels, none: "unknown" } });
+    expect(events.map((event) => event["outcome"])).toEqual(["released", "denied"]);
   });
 });
 
