@@ -19,20 +19,23 @@ export async function readMaterialFolder(folder: string, recursive = false): Pro
   });
   const names = found.filter((name) => /\.(?:der|cer|crt|pem|crl|bin)$/i.test(name)).sort();
   if (names.length > MAX_FILES)
-    return { ...NO_MATERIAL, faults: [`${folder} holds more than ${MAX_FILES} files`] };
+    return { ...NO_MATERIAL, faults: [`the folder holds more than ${MAX_FILES} files`] };
   const parts: AmdMaterial[] = [];
-  for (const name of names) parts.push(await readMaterialFile(join(folder, name)));
+  for (const name of names) parts.push(await readMaterialFile(join(folder, name), name));
   return mergeMaterial(parts);
 }
 
-/** @throws KbsError `collateral-unavailable` when the file cannot be read; what it holds may still be a fault */
-export async function readMaterialFile(path: string): Promise<AmdMaterial> {
+/**
+ * @param name - for faults, which guests get to read: within a folder, not where on the machine it is
+ * @throws KbsError `collateral-unavailable` when the file cannot be read; what it holds may still be a fault
+ */
+export async function readMaterialFile(path: string, name = path): Promise<AmdMaterial> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
   if (bytes.length > MAX_FILE_BYTES)
-    return { ...NO_MATERIAL, faults: [`${path} is larger than ${MAX_FILE_BYTES} bytes`] };
-  return readMaterial(bytes, path);
+    return { ...NO_MATERIAL, faults: [`${name} is larger than ${MAX_FILE_BYTES} bytes`] };
+  return readMaterial(bytes, name);
 }
 
 /**

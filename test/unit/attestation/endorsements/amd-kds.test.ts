@@ -336,6 +336,15 @@ describe("the offline folder", () => {
     await writeFile(join(folder, "x.crl"), "0123456789");
     await expect(verify(await open({ enabled: false, offlineFolder: folder }), whole)).rejects.toMatchObject({
       check: "collateral-format",
+      detail: expect.stringContaining("x.crl"),
+    });
+  });
+
+  test("what guests are told names no folder of this machine", async () => {
+    await writeFile(join(folder, "x.crl"), "0123456789");
+    const verifier = await open({ enabled: false, offlineFolder: folder });
+    await expect(verify(verifier, whole)).rejects.toMatchObject({
+      detail: expect.not.stringContaining(folder),
     });
   });
 });
