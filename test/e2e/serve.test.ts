@@ -6,6 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "@jest/globals";
+import { sampleAttester } from "../../src/cli/guest/attester.ts";
+import { attest, getResource } from "../../src/cli/guest/client.ts";
+import { generateTeeKey } from "../../src/cli/guest/tee-key.ts";
+import { createHttpClient, type HttpClient } from "../../src/cli/http-client.ts";
 import { commandLine } from "../support/command-line.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
@@ -134,6 +138,75 @@ test(
     expect(config.attestation).toMatchObject({ signer: { env: "SIGNER_PEM" }, tokenTtlSeconds: 300 });
     expect(config.verifiers.snp.allowedVmpls).toEqual([0]);
     expect(said).not.toContain(pem.slice(40, 80));
+  },
+  LIMIT_MS,
+);
+
+test(
+  "P80 A7 whole flows, good and bad, leave nothing in the log that opens anything",
+  async () => {
+    const at = (name: string) => join(folder, name);
+    const keys = ["--private-key", at("admin.key"), "--public-key", at("admin.pub.pem")];
+    await commandLine(["admin", "keygen", ...keys]);
+    await commandLine(["admin", "token", "--key", at("admin.key"), "--out", at("admin.token")]);
+    const more = `admin:
+  identityProviders:
+    - { issuer: ops, audience: keywarden, algorithms: [ EdDSA ], publicKey: admin.pub.pem }
+verifiers: { sample: { allowSampleEvidence: true } }
+`;
+    const child = serve(0, {}, false, more);
+    let log = "";
+    child.stderr?.on("data", (text) => {
+      log += text;
+    });
+    const { url } = await ready();
+    writeFileSync(at("secret"), "the disk passphrase");
+    writeFileSync(at("allow.rego"), "package policy\nallow := true\n");
+    const admin = ["--url", url, "--admin-token-file", at("admin.token")];
+    await commandLine(["resource", "set", "default/key/one", at("secret"), ...admin]);
+    await commandLine(["policy", "set", at("allow.rego"), ...admin]);
+    const confidential = ["the disk passphrase", readFileSync(at("admin.token"), "utf8").trim()];
+    const http = createHttpClient({ deadlineMs: 20_000, maxResponseBytes: 1 << 20, userAgent: "test" });
+    // Everything the server hands out, and everything the guest sends, is on the list.
+    const watched: HttpClient = {
+      ...http,
+      send: async (exchange) => {
+        const answer = await http.send(exchange);
+        const { nonce, token, ciphertext } = JSON.parse(answer.body.toString());
+        for (const text of [nonce, token, ciphertext]) if (typeof text === "string") confidential.push(text);
+        for (const cookie of answer.headers["set-cookie"] ?? [])
+          confidential.push(cookie.split(/[=;]/)[1] ?? "");
+        if (typeof exchange.body === "string") {
+          const evidence = JSON.parse(exchange.body)["tee-evidence"]?.primary_evidence?.report_data;
+          if (typeof evidence === "string" && answer.status === 200) confidential.push(evidence);
+        }
+        return answer;
+      },
+    };
+    const guest = {
+      url: new URL(url),
+      http: watched,
+      attester: sampleAttester,
+      generation: "0.4.0",
+      teeKey: () => generateTeeKey("p256"),
+      now: Date.now,
+    } as const;
+    expect(String(await getResource(guest, "default/key/one"))).toBe("the disk passphrase");
+    const { token } = await attest(guest);
+    for (const authorization of [`Bearer ${token}x`, `Bearer ${token}`, "Bearer a.b.c"])
+      await fetch(`${url}/kbs/v0/resource/default/key/none`, { headers: { authorization } });
+    const liar = { tee: "sample", collect: async () => ({ svn: "1", report_data: "AAAA" }) };
+    await expect(attest({ ...guest, attester: liar })).rejects.toMatchObject({ status: 401 });
+    http.close();
+    const ended = exitCode(child);
+    child.kill("SIGTERM");
+    await ended;
+    expect(log).toContain('"event":"release"');
+    expect(confidential.length).toBeGreaterThan(8);
+    for (const text of confidential) {
+      expect(text.length).toBeGreaterThan(10);
+      expect(log).not.toContain(text);
+    }
   },
   LIMIT_MS,
 );
