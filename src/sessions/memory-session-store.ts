@@ -9,6 +9,9 @@ export interface MemorySessionStoreOptions {
   readonly maxBytes: number;
 }
 
+/** Tokens above this length share half of the memory: a few of them must not keep everybody else's out. */
+const LARGE_TOKEN_BYTES = 64 << 10;
+
 /** Completed sessions of one process. */
 export class MemorySessionStore implements SessionStore {
   readonly #options: MemorySessionStoreOptions;
@@ -16,6 +19,7 @@ export class MemorySessionStore implements SessionStore {
   /** Ids by the second in which they expire: forgetting costs no scan over all sessions. */
   readonly #expiring = new Map<number, string[]>();
   #bytes = 0;
+  #largeBytes = 0;
   #sweptSecond = 0;
 
   constructor(options: MemorySessionStoreOptions) {
@@ -34,7 +38,7 @@ export class MemorySessionStore implements SessionStore {
     this.#admit(session);
     this.#forget(id);
     this.#sessions.set(id, session);
-    this.#bytes += session.sealedToken.length;
+    this.#weigh(session, 1);
     const second = Math.floor(session.expiresAt / 1000);
     const ids = this.#expiring.get(second);
     if (ids === undefined) this.#expiring.set(second, [id]);
@@ -55,6 +59,7 @@ export class MemorySessionStore implements SessionStore {
     this.#sessions.clear();
     this.#expiring.clear();
     this.#bytes = 0;
+    this.#largeBytes = 0;
   }
 
   #unexpired(id: string): CompletedSession | undefined {
@@ -64,7 +69,9 @@ export class MemorySessionStore implements SessionStore {
 
   #admit(session: CompletedSession): void {
     const { maxSessions, maxBytes } = this.#options;
-    if (this.#sessions.size >= maxSessions || this.#bytes + session.sealedToken.length > maxBytes)
+    const { length } = session.sealedToken;
+    const large = length > LARGE_TOKEN_BYTES && this.#largeBytes + length > maxBytes / 2;
+    if (large || this.#sessions.size >= maxSessions || this.#bytes + length > maxBytes)
       throw new KbsError("overloaded", "The table of attested sessions is full; try again in a minute.", {
         retryAfterSeconds: 60,
       });
@@ -89,7 +96,12 @@ export class MemorySessionStore implements SessionStore {
   #forget(id: string): void {
     const session = this.#sessions.get(id);
     if (session === undefined) return;
-    this.#bytes -= session.sealedToken.length;
+    this.#weigh(session, -1);
     this.#sessions.delete(id);
+  }
+
+  #weigh({ sealedToken: { length } }: CompletedSession, sign: 1 | -1): void {
+    this.#bytes += sign * length;
+    if (length > LARGE_TOKEN_BYTES) this.#largeBytes += sign * length;
   }
 }
