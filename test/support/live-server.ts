@@ -21,6 +21,8 @@ export interface LiveServer {
 export interface LiveServerOptions {
   /** false: no development vendor, whose keys take seconds to make; SEV-SNP guests are refused then. */
   readonly vendor?: boolean;
+  /** false: sample evidence is not believed, as in production. */
+  readonly sample?: boolean;
   /** Files in the server's folder, by name. */
   readonly files?: Readonly<Record<string, string>>;
   /** YAML within `admin:`: further identity providers (four spaces deep), then `roles:` (two deep). */
@@ -38,6 +40,7 @@ const config = ({
   attestation = "",
   sections = "",
   vendor,
+  sample,
 }: LiveServerOptions) => `mode: development
 server: { port: 0, metrics: { port: 0 } }
 dataDirectory: data
@@ -47,7 +50,7 @@ admin:
     - { issuer: ops, audience: keywarden, algorithms: [ EdDSA ], publicKey: admin.pub.pem }
 ${admin}attestation: { explainInDetail: true, ${attestation} }
 verifiers:
-  sample: { allowSampleEvidence: true }
+  sample: { allowSampleEvidence: ${sample !== false} }
   snp: { kds: { enabled: false } }
 ${vendor === false ? "" : DEV}
 ${sections}`;

@@ -4,7 +4,7 @@ import type { Attester } from "../../../src/cli/guest/attester.ts";
 import { generateTeeKey } from "../../../src/cli/guest/tee-key.ts";
 import type { JsonObject, JsonValue } from "../../../src/json/value.ts";
 import { writeJson } from "../../../src/json/write.ts";
-import { type Answer, type Product, product } from "../../support/product.ts";
+import { type Answer, attestOutcome, type Product, product } from "../../support/product.ts";
 
 /**
  * What evidence must be bound to, asked of the whole product. The digests are made here, character by character
@@ -143,6 +143,19 @@ describe("the binding to nonce and key", () => {
       json: { code: "evidence-rejected" },
     });
   });
+});
+
+test("B28 a server that was not told to believes no made-up evidence", async () => {
+  const strict = await product({ vendor: false, sample: false });
+  try {
+    await strict.provision("default/key/one", "secret");
+    expect(await attestOutcome(strict.guest())).toMatchObject({
+      status: 401,
+      answer: { code: "evidence-rejected", tee: "sample", check: "sample-allowed" },
+    });
+  } finally {
+    await strict.close();
+  }
 });
 
 describe("devices", () => {

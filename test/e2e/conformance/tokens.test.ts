@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject } from "node:crypto";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { openResponse } from "../../../src/cli/guest/decrypt.ts";
 import type { JsonObject } from "../../../src/json/value.ts";
@@ -24,6 +24,13 @@ const NOW_SECONDS = () => Math.floor(Date.now() / 1000);
 /** Days from the moment around which test certificates are made to today. */
 const TODAY = (Date.now() - NOW) / 86_400_000;
 
+/** What reached the address of an issuer that the operator did not vouch for. */
+let reached = 0;
+const inside = createTcpServer((socket) => {
+  reached++;
+  socket.destroy();
+});
+
 let root: Issued;
 let leaf: Issued;
 let expired: Issued;
@@ -40,6 +47,8 @@ beforeAll(async () => {
     { ...rsaJwk, kid: "rsa", alg: "RS256" },
     { ...p256PublicJwk(WITHOUT_ALG.publicKey), kid: "bare" },
   ];
+  await new Promise<void>((resolve) => inside.listen(0, "127.0.0.1", resolve));
+  const { port } = inside.address() as AddressInfo; // it listens on an IP address
   server = await product({
     vendor: false,
     files: {
@@ -51,13 +60,18 @@ beforeAll(async () => {
   trustedIssuers:
     - { issuer: set, algorithms: [ ES256, RS256 ], jwksFile: as.jwks }
     - { issuer: chain, certificates: anchors.pem }
+    - { issuer: inside, jwksUri: "https://127.0.0.1:${port}/keys" }
+    - { issuer: named, jwksUri: "https://localhost:${port}/keys" }
     - { issuer: pinned, audience: this-broker, publicKey: pinned.pem }
   extraTeeKeyPaths: [ /deep/er/key ]
 `,
   });
   await server.provision(PATH, "attested secret");
 });
-afterAll(() => server.close());
+afterAll(async () => {
+  inside.close();
+  await server.close();
+});
 
 function claims(issuer: string, changes: Record<string, unknown> = {}): JsonObject {
   const made = { iss: issuer, iat: NOW_SECONDS(), exp: NOW_SECONDS() + 300, "tee-pubkey": TEE_KEY.jwk };
@@ -123,6 +137,14 @@ describe("keys", () => {
         await expectRefused(compact(header, claims(iss), signAs("ES256", STRANGER.privateKey)));
     expect(fetched).toEqual([]);
     await new Promise((resolve) => trap.close(resolve));
+  });
+
+  test("C5 a key set on this machine is not fetched unless the operator says so, by address or by name", async () => {
+    for (const iss of ["inside", "named"])
+      await expectRefused(
+        compact({ alg: "ES256", kid: "any" }, claims(iss), signAs("ES256", STRANGER.privateKey)),
+      );
+    expect(reached).toBe(0);
   });
 
   test("P42 C3 a chain counts up to a configured anchor, with the leaf's own key", async () => {
