@@ -120,6 +120,7 @@ export function smallInteger(node: DerNode): number {
   return value;
 }
 
+/** BOOLEAN (X.690 §11.1): DER knows 0x00 and 0xFF only. @throws DerError */
 export function booleanValue(node: DerNode): boolean {
   const value = node.content[0];
   if (node.content.length !== 1 || (value !== 0 && value !== 0xff)) throw new DerError("a malformed BOOLEAN");

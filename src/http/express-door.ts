@@ -211,6 +211,7 @@ async function nothingThere(_exchange: Exchange, target: ApiTarget): Promise<voi
     : pluginNotFound(plugin);
 }
 
+/** The refusal that KBS clients know for whatever nobody answers below the prefix. */
 export function pluginNotFound(plugin: string): KbsError {
   return new KbsError("plugin-not-found", `Plugin ${shortened(plugin, 100)} not found`);
 }

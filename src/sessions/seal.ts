@@ -34,6 +34,7 @@ interface SealKey {
   readonly subkey: Buffer;
 }
 
+/** The keys of one deployment: the first seals, all of them open. */
 export class KeyRing {
   readonly #current: SealKey;
   readonly #all: readonly SealKey[];

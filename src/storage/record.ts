@@ -29,6 +29,7 @@ export const MAX_HEADER_BYTES = 8192;
 const HEADER = /^keywarden-record 1 ([a-z-]+) ([\w.!~*'()%-]+) (\d{1,10}) ([0-9a-f]{64})$/;
 const NEWLINE = 0x0a;
 
+/** One record as the bytes of its file: a line of header (kind, name, length, SHA-256), then the value. */
 export function printRecord(kind: string, name: string, value: Uint8Array): Buffer {
   const digest = digestOf(kind, name, value);
   const header = `keywarden-record 1 ${kind} ${encodeURIComponent(name)} ${value.length} ${digest}\n`;

@@ -48,6 +48,7 @@ export interface VerificationKey {
   readonly notAfter?: number;
 }
 
+/** @returns `undefined` for anything that is not in the table, `none` and HMAC among it */
 export function asTokenAlgorithm(name: unknown): TokenAlgorithm | undefined {
   return TOKEN_ALGORITHMS.find((algorithm) => algorithm === name);
 }
@@ -57,6 +58,7 @@ export function keyFits(algorithm: TokenAlgorithm, key: KeyObject): boolean {
   return key.type === "public" && TABLE[algorithm].fits(key);
 }
 
+/** Verifies with the algorithm that was configured for the key; the token has no say in it. */
 export function verifySignature(key: VerificationKey, data: Buffer, signature: Buffer): boolean {
   return keyFits(key.algorithm, key.key) && TABLE[key.algorithm].verify(data, key.key, signature);
 }

@@ -13,12 +13,14 @@ export function hardwareIdText({ chipId, layout }: Pick<VekQuery, "chipId" | "la
   return isZero(chipId) ? undefined : chipId.toString("hex", 0, hardwareIdLength(layout));
 }
 
+/** Path and query of a VCEK (AMD 57230 §4); SPLs are decimal, at least two digits. */
 export function kdsVcekPath(product: Product, hardwareId: string, { tcb }: Pick<VekQuery, "tcb">): string {
   const fmc = tcb.fmc === undefined ? "" : `fmcSPL=${two(tcb.fmc)}&`;
   const rest = `blSPL=${two(tcb.bootloader)}&teeSPL=${two(tcb.tee)}&snpSPL=${two(tcb.snp)}&ucodeSPL=${two(tcb.microcode)}`;
   return `/vcek/v1/${product}/${hardwareId}?${fmc}${rest}`;
 }
 
+/** Path of the revocation list of the intermediates of one product and kind of key (AMD 57230 §4). */
 export function kdsCrlPath(product: Product, kind: VekKind): string {
   return `/${kind.toLowerCase()}/v1/${product}/crl`;
 }

@@ -5,6 +5,7 @@
 import { isZero } from "../../../crypto/bytes.ts";
 import { type Product, productOfCpuid, type VekKind } from "./product.ts";
 
+/** Length of a report, signature included (56860 §7.3). */
 export const REPORT_BYTES = 1184;
 /** The signature covers the bytes before it. */
 export const SIGNED_BYTES = 0x2a0;
@@ -20,6 +21,7 @@ export interface Tcb {
   readonly snp: number;
   readonly microcode: number;
 }
+/** In the order of text for people; not an order of strength. */
 export const TCB_PARTS = ["fmc", "bootloader", "tee", "snp", "microcode"] as const;
 
 /** Byte of each part in TCB_VERSION: Turin put the FMC first and moved the others. */
@@ -42,7 +44,9 @@ export const POLICY_BITS = {
   "page-swap-disabled": 25n,
 } as const;
 export type PolicyBit = keyof typeof POLICY_BITS;
+/** GUEST_POLICY bit that must be one (56860 §4.3). */
 export const POLICY_RESERVED_ONE = 17n;
+/** From this GUEST_POLICY bit on all must be zero (56860 §4.3). */
 export const POLICY_FIRST_RESERVED = 26n;
 
 /** PLATFORM_INFO bits (56860 §7.3). Firmware sets further ones; unknown bits are no fault. */
@@ -194,6 +198,7 @@ export function reportSignature(report: Report): Buffer {
   return signature;
 }
 
+/** @param bit - number of the bit, 0 being the lowest */
 export function hasBit(word: bigint, bit: bigint): boolean {
   return ((word >> bit) & 1n) === 1n;
 }
@@ -237,11 +242,13 @@ export function reservedBytesSet(report: Report): string[] {
   return set;
 }
 
+/** For people: each part with its version. */
 export function tcbText(tcb: Tcb): string {
   const fmc = tcb.fmc === undefined ? "" : `fmc ${tcb.fmc}, `;
   return `${fmc}bootloader ${tcb.bootloader}, tee ${tcb.tee}, snp ${tcb.snp}, microcode ${tcb.microcode}`;
 }
 
+/** `major.minor.build`, as AMD names firmware. */
 export function firmwareText(version: FirmwareVersion): string {
   return `${version.major}.${version.minor}.${version.build}`;
 }

@@ -61,14 +61,17 @@ function readCertificates(texts: readonly string[]): Certificate[] {
   });
 }
 
+/** Whether subject and issuer are the same name (RFC 5280 §3.2); says nothing about who signed. */
 export function isSelfIssued(certificate: Certificate): boolean {
   return certificate.issuerDer.equals(certificate.subjectDer);
 }
 
+/** Whether the root carries the mark that only this program's development vendors set. */
 export function isDevelopmentRoot(certificate: Certificate): boolean {
   return certificate.extensions.has(DEVELOPMENT_ROOT_OID);
 }
 
+/** For people. */
 export function commonName(certificate: Certificate): string {
   return certificate.subject.get(OID.commonName) ?? "(no common name)";
 }

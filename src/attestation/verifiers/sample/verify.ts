@@ -19,6 +19,7 @@ interface SampleEvidence {
 /** Longest text of a member worth looking at; the longest binding has 64 bytes. */
 const MAX_TEXT = 1024;
 
+/** Judges made-up evidence, which proves nothing: `docs/verifiers/sample.md`. */
 export class SampleVerifier implements Verifier {
   readonly tee: "sample" | "sampledevice";
   readonly #settings: SampleSettings;

@@ -76,6 +76,12 @@ export function checkKeyKind(trail: SnpTrail, report: Report, vek: Vek, label: s
   trail.require("key-kind", agree, seen);
 }
 
+/**
+ * Processor in the report (CPUID, version 3 and later: AMD 56860 §7.3) against the issuer of the certificate and its
+ * product name extension (AMD 57230 §3). Version 2 names no processor, and Turin never made one.
+ *
+ * @throws EvidenceRejected `product` | `product-name`
+ */
 export function checkProduct(trail: SnpTrail, report: Report, chain: VerifiedChain): void {
   const product: Product | undefined = reportProduct(report);
   const agree = report.cpuid === undefined ? chain.product !== "Turin" : product === chain.product;
@@ -88,6 +94,12 @@ export function checkProduct(trail: SnpTrail, report: Report, chain: VerifiedCha
   );
 }
 
+/**
+ * Every certificate of the chain within its dates (RFC 5280 §4.1.2.5).
+ *
+ * @param now - milliseconds since the epoch
+ * @throws EvidenceRejected `certificate-validity`
+ */
 export function checkValidity(
   trail: SnpTrail,
   chain: VerifiedChain,
@@ -111,6 +123,12 @@ function isoTime(milliseconds: number): string {
   return Number.isFinite(milliseconds) ? new Date(milliseconds).toISOString() : "unknown";
 }
 
+/**
+ * ECDSA P-384 with SHA-384 over bytes 0x000 to 0x29F (AMD 56860 §7.3).
+ *
+ * @param withoutMitigations - whether the evidence left the mitigation vectors out; only for the words
+ * @throws EvidenceRejected `report-signature`
+ */
 export function checkSignature(trail: SnpTrail, report: Report, vek: Vek, withoutMitigations: boolean): void {
   const signed = report.bytes.subarray(0, SIGNED_BYTES);
   const good = verifyP384(vek.certificate.publicKey, signed, reportSignature(report));
@@ -121,6 +139,7 @@ export function checkSignature(trail: SnpTrail, report: Report, vek: Vek, withou
   trail.require("report-signature", good, good ? "valid" : `an invalid signature${hint}`);
 }
 
+/** REPORTED_TCB, part by part, against the SPLs of the certificate (AMD 57230 §3). @throws EvidenceRejected `vek-tcb` */
 export function checkTcb(trail: SnpTrail, report: Report, vek: Vek): void {
   const parts = Object.entries(vek.tcb).map(([part, value]) => `${part} ${value ?? "absent"}`);
   const seen = `report ${tcbText(report.reportedTcb)}; certificate ${parts.join(", ")}`;
@@ -150,6 +169,13 @@ export function checkChipId(trail: SnpTrail, report: Report, vek: Vek): void {
   trail.require("chip-id", equal, seen);
 }
 
+/**
+ * REPORT_DATA against the digest of nonce and TEE key, padded with zeros to 64 bytes (AMD 56860 §7.3; KBS protocol
+ * 0.4.0, binding of evidence).
+ *
+ * @param digest - at most 64 bytes; `undefined` only offline, where the binding is told as not checked
+ * @throws EvidenceRejected `report-data`
+ */
 export function checkReportData(trail: SnpTrail, report: Report, digest: Uint8Array | undefined): void {
   if (digest === undefined) {
     trail.notChecked("report-data", "the caller expects nothing");
@@ -161,6 +187,12 @@ export function checkReportData(trail: SnpTrail, report: Report, digest: Uint8Ar
   trail.require("report-data", equal, toHex(report.reportData), expected);
 }
 
+/**
+ * HOST_DATA against the init-data digest, which guests cut or pad to 32 bytes (AMD 56860 §7.3; KBS protocol 0.4.0
+ * §2.10). Without init-data nothing is compared, and no claims of any appear.
+ *
+ * @throws EvidenceRejected `host-data`
+ */
 export function checkHostData(trail: SnpTrail, report: Report, digest: Uint8Array | undefined): void {
   if (digest === undefined) {
     trail.notChecked("host-data", "no init-data was sent");
