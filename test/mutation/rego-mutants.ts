@@ -36,7 +36,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: STEPS,
     find: "return found !== undefined && found !== false;",
     replace: "return found !== undefined;",
-    short: true,
   },
   {
     name: "literals: undefined succeeds",
@@ -82,7 +81,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: WITH,
     find: "if (change === undefined) return false;",
     replace: "if (change === undefined) continue;",
-    short: true,
   },
   {
     name: "with: nothing is put back",
@@ -124,7 +122,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: DOCS,
     find: "      else if (!equal(result, value)) throw this.#conflict(clause, e);\n",
     replace: "",
-    short: true,
   },
   {
     name: "default: wins over the definitions",
@@ -213,7 +210,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${REGO}/analysis/safety.ts`,
     find: "if (waiting.size > 0)",
     replace: "if (waiting.size < 0)",
-    short: true,
   },
   {
     name: "recursion: is not refused",
