@@ -35,12 +35,13 @@ describeOpa("differences that the generator leaves out", (program) => {
   test("are still as they are described", async () => {
     const server = await OpaServer.start(program);
     try {
+      await server.putData("base", BASE);
       for (const { rules, ours, opa } of LEFT_OUT) {
         const text = `package gen\n${rules}\n`;
         const { policy } = compilePolicy([{ file: "gen.rego", text }]);
         await server.putModule(text);
         const input = { one: 1 };
-        const outcome = policy?.evaluate("data.gen.p", { input, strict: false });
+        const outcome = policy?.evaluate("data.gen.p", { input, data: { base: BASE }, strict: false });
         const answer = await server.evaluate("gen/p", input, false);
         const told =
           outcome?.kind === "value"

@@ -22,9 +22,12 @@ function sameJson(a: unknown, b: unknown): boolean {
   }
   if (typeof a === "string" && typeof b === "string") return a === b || goTypes(a) === goTypes(b);
   if (!isObject(a) || !isObject(b)) return a === b;
-  const names = Object.keys(a);
-  if (names.length !== Object.keys(b).length) return false;
-  return names.every((name) => Object.hasOwn(b, name) && sameJson(a[name], b[name]));
+  const others = new Map(Object.entries(b).map(([name, value]) => [goTypes(name), value]));
+  const entries = Object.entries(a);
+  if (entries.length !== others.size) return false;
+  return entries.every(
+    ([name, value]) => others.has(goTypes(name)) && sameJson(value, others.get(goTypes(name))),
+  );
 }
 
 /** `%!s(int=3)` of `sprintf`: which of its types Go takes for a number depends on where the number came from. */

@@ -47,7 +47,7 @@ const FLAT: readonly (readonly [number, LiteralMaker])[] = [
   [4, iteration],
   [7, comparison],
   [3, (s, d) => expression(s, "bool", d)],
-  [2, (s) => `${anyReference(s)}[${expression(s, "str", 0)}]`],
+  [2, (s) => `${withoutStoredArrays(plainReference(s))}[${expression(s, "str", 0)}]`],
   [2, (s) => anyReference(s)],
   [2, unification],
   [2, destructuring],
@@ -57,6 +57,11 @@ const FLAT: readonly (readonly [number, LiteralMaker])[] = [
   [1, ruleIteration],
   [1, walking],
 ];
+
+/** OPA's store finds the first element of an array under the text "0" too. */
+function withoutStoredArrays(path: string): string {
+  return path.startsWith("data.base.") ? "input.nested.deep" : path;
+}
 
 const NESTING: readonly (readonly [number, LiteralMaker])[] = [
   ...FLAT,
