@@ -75,6 +75,8 @@ function ownerIsGone() {
   } catch (error) {
     // No such process; an owner that has not yet written its id gets the benefit of a few seconds.
     if (error.code === "ESRCH") return true;
+    // It runs, as another user.
+    if (error.code === "EPERM") return false;
     return existsSync(LOCK) && Date.now() - statSync(LOCK, { throwIfNoEntry: false })?.mtimeMs > 5000;
   }
 }
