@@ -10,6 +10,7 @@
  * - two values for one path in a document that other rules read: which of several errors comes first, or whether a
  *   failed literal hides it, depends on the order of evaluation
  * - a variable bound late and read in a nested body before it: OPA's order of passes decides whether it is unsafe
+ * - `replace` of an empty text: OPA works between bytes, we between characters
  * - arrays of base documents asked for an element by text: OPA's store takes `"0"` for an index
  * - fractions together with integers beyond 2^53: OPA's fractions have 64 bits, ours are doubles
  * - a variable as a step of a reference beside a comprehension that uses it too: OPA calls it unsafe
@@ -17,7 +18,7 @@
  */
 import type { Finding, Outcome } from "../../src/policy/rego/index.ts";
 import { agree } from "../support/opa-answers.ts";
-import { jsonText, type OpaAnswer, type OpaError } from "../support/opa-server.ts";
+import type { OpaAnswer, OpaError } from "../support/opa-server.ts";
 
 /** Errors that OPA raises for a text that we accept with a warning. */
 export const ACCEPTED_WITH_WARNING: readonly { readonly why: string; readonly matches: RegExp }[] = [
@@ -51,14 +52,9 @@ export function whyRefused(_findings: readonly Finding[]): string | undefined {
 }
 
 /** Why an answer may differ although nothing failed, or undefined. */
-export function whyValueDiffers(ours: Outcome, opa: OpaAnswer): string | undefined {
+export function whyAnswerDiffers(opa: OpaAnswer): string | undefined {
   if (opa.kind === "error" && opa.errors.every(isUnfinished)) {
     return "OPA fails on a comprehension beside a reference that binds its variable, which we evaluate";
-  }
-  if (ours.kind !== "value" || opa.kind !== "value") return undefined;
-  const [ownText, theirText] = [jsonText(ours.value), jsonText(opa.value)];
-  if (theirText.includes("\ufffd") && !ownText.includes("\ufffd")) {
-    return "`replace` of an empty text works between characters, where OPA cuts characters into bytes";
   }
   return undefined;
 }
@@ -107,6 +103,7 @@ export const LEFT_OUT: readonly { readonly rules: string; readonly ours: unknown
     { rules: "p if not input.none < 3", ours: true, opa: undefined },
     { rules: "p := count([1]) if not true", ours: undefined, opa: 1 },
     { rules: 'p := data.base.numbers["0"]', ours: undefined, opa: 3 },
+    { rules: 'p := base64.encode(replace("ä", "", "-"))', ours: "LcOkLQ==", opa: "LcMtpC0=" },
     { rules: "p := json.marshal([1e2])", ours: "[100]", opa: "[1e2]" },
     { rules: 'p := substring("abc", 1e0, 1)', ours: "b", opa: undefined },
     { rules: "p := (9007199254740992 + 0.5) - 9007199254740992", ours: 0, opa: 0.5 },

@@ -2,9 +2,9 @@
 import { compilePolicy, type Finding, type Outcome, type Policy } from "../../src/policy/rego/index.ts";
 import {
   whyAccepted,
+  whyAnswerDiffers,
   whyRefused,
   whyStrictDiffers,
-  whyValueDiffers,
 } from "../conformance/rego-known-differences.ts";
 import { agree } from "./opa-answers.ts";
 import type { OpaAnswer, OpaServer } from "./opa-server.ts";
@@ -121,7 +121,7 @@ interface Place {
 
 function judge(ours: Outcome, theirs: OpaAnswer, tally: Tally, { seed, where }: Place): void {
   if (!agree(ours, theirs)) {
-    const why = whyValueDiffers(ours, theirs);
+    const why = whyAnswerDiffers(theirs);
     if (why !== undefined) {
       count(tally, why);
       return;

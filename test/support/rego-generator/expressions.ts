@@ -170,7 +170,7 @@ const SCALAR_MAKERS: Readonly<Record<"num" | "str" | "bool", Weighted>> = {
         `${s.random.pick(["lower", "upper", "trim_space", "strings.reverse"])}(${expression(s, "str", d - 1)})`,
     ],
     [2, (s, d) => `${s.random.pick(TRIMS)}(${expression(s, "str", d - 1)}, ${expression(s, "str", d - 1)})`],
-    [1, call("replace", "str", "str", "str")],
+    [1, (s, d) => replacing(s, d)],
     [1, call("substring", "str", "num", "num")],
     [1, (s, d) => `format_int(${expression(s, "num", d - 1)}, ${s.random.pick(["2", "8", "10", "16"])})`],
     [2, (s, d) => `json.marshal(${expression(s, anyOf(s), d - 1)})`],
@@ -286,6 +286,12 @@ function bits(s: Scope, depth: number): string {
   if (name === "negate") return `bits.negate(${left})`;
   const isShift = name === "lsh" || name === "rsh";
   return `bits.${name}(${left}, ${isShift ? String(s.random.below(s.world.hasBigIntegers ? 70 : 8)) : expression(s, "num", depth - 1)})`;
+}
+
+/** The text to look for is never empty: between characters OPA cuts some of them into bytes. */
+function replacing(s: Scope, depth: number): string {
+  const old = quote(s.random.pick(WORDS.filter((word) => word !== "")));
+  return `replace(${expression(s, "str", depth - 1)}, ${old}, ${expression(s, "str", depth - 1)})`;
 }
 
 function time(s: Scope): string {
