@@ -29,7 +29,7 @@ export async function benchFlows(quick: boolean): Promise<readonly Row[]> {
   const rows: Row[] = [];
   try {
     for (const attester of ["sample", "snp-dev"] as const)
-      await measure(server.pid, job(server.url, server.vendorFolder, { attester, count: 1500 }));
+      await measure(server.pid, job(server.url, server.vendorFolder, { attester, count: 4000 }));
     server.watchLoop();
     for (const variant of VARIANTS) rows.push(await flowRow(server, variant, quick ? 0.1 : 1));
   } catch (error) {
