@@ -1,11 +1,12 @@
 import { KbsError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
-import { member } from "../json/write.ts";
+import { isObject, member } from "../json/write.ts";
 import type { Tee } from "../protocol/tee.ts";
 
 export interface AnnotationContext {
   readonly tee: Tee;
-  readonly runtimeDataClaims: JsonObject;
+  /** `null`: nothing structured was bound. */
+  readonly runtimeDataClaims: JsonValue;
   /** `null`: the guest sent none. */
   readonly initDataClaims: JsonObject | null;
   /**
@@ -38,8 +39,8 @@ export function annotate(claims: JsonObject, context: AnnotationContext): JsonOb
   return annotated;
 }
 
-function withoutDevices(claims: JsonObject): JsonObject {
-  if (member(claims, "additional-evidence") === undefined) return claims;
+function withoutDevices(claims: JsonValue): JsonValue {
+  if (!isObject(claims) || member(claims, "additional-evidence") === undefined) return claims;
   const { "additional-evidence": _, ...rest } = claims;
   return rest;
 }

@@ -1,25 +1,27 @@
 import { KbsError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
-import { isArray, isObject, member } from "../json/write.ts";
 import type { CompiledPolicy, PolicyOutcome, ReferenceValueLookup } from "../policy/policy-engine.ts";
-import { ATTESTATION_RULE } from "../policy/policy-names.ts";
-import type { Generation, KbsAttestation } from "../protocol/handshake.ts";
+import { ATTESTATION_RULE, EXTENSIONS_RULE } from "../policy/policy-names.ts";
 import { annotate } from "./annotate.ts";
-import { type RuntimeDataHash, runtimeDataClaims, runtimeDataDigest } from "./binding.ts";
-import { type InitData, type ReceivedInitData, receiveInitData } from "./init-data.ts";
-import { parseTrustVector, statusOf, type TrustTier, type TrustVector } from "./trust-vector.ts";
+import { type Extensions, NO_EXTENSIONS, parseExtensions } from "./extensions.ts";
+import type { InitData } from "./init-data.ts";
+import {
+  type AppraisalRequest,
+  type Device,
+  deviceOf,
+  requestsOf,
+  type VerificationRequest,
+} from "./requests.ts";
+import {
+  parseTrustVector,
+  statusOf,
+  type TrustTier,
+  type TrustVector,
+  UNSET_VECTOR,
+} from "./trust-vector.ts";
 import type { Check, Tee, TeeClass, TeeResult, Verifier } from "./verifier.ts";
 
-/** What a handshake brings to be appraised. */
-export interface AppraisalRequest {
-  /** The TEE that the guest named when it asked for the challenge. */
-  readonly tee: Tee;
-  readonly generation: Generation;
-  /** Text of this session's challenge. That the guest returned the same one is the session's business. */
-  readonly nonce: string;
-  readonly runtimeDataHash: RuntimeDataHash;
-  readonly attestation: KbsAttestation;
-}
+export type { AppraisalRequest, InitDataInput, RuntimeDataInput, VerificationRequest } from "./requests.ts";
 
 /** One appraised device. */
 export interface Submodule {
@@ -34,7 +36,10 @@ export interface Submodule {
   /** Lower-case hex SHA-384 of the policy that was applied. */
   readonly policyHash: string;
   readonly annotatedEvidence: JsonObject;
+  /** Members that the policy added, by name. */
   readonly extensions: JsonObject;
+  /** Their labels in the CBOR form. */
+  readonly extensionKeys: Readonly<Record<string, number>>;
 }
 
 /** The checks that one evidence passed. */
@@ -43,10 +48,13 @@ export interface DeviceChecks {
   readonly checks: readonly Check[];
 }
 
-export interface AttestationResult {
-  /** Never empty; the primary device first. */
+export interface Evaluation {
+  /** Never empty; in the order of the requests. */
   readonly submodules: readonly Submodule[];
   readonly devices: readonly DeviceChecks[];
+}
+
+export interface AttestationResult extends Evaluation {
   /** Set for guests of protocol 0.1.x, whose answers have another form. */
   readonly protocol: "0.1" | undefined;
 }
@@ -64,35 +72,35 @@ export interface AppraiserDependencies {
   readonly verifiers: ReadonlyMap<Tee, Verifier>;
   readonly policies: AppraisalPolicies;
   readonly referenceValues: ReferenceValueLookup;
-  /** Selector of the policies; the class is appended. */
+  /** Selector of the policies where nobody chose another; the class is appended. */
   readonly policyId?: string;
   /** false leaves the list of devices out of policy input and token. */
   readonly verbose?: boolean;
-}
-
-/** One evidence with everything it must be bound to. */
-interface Device {
-  readonly tee: Tee;
-  readonly evidence: JsonValue;
-  readonly runtimeData: JsonObject;
-  readonly initData: ReceivedInitData | undefined;
+  /**
+   * A policy without `trust_claims` claims nothing instead of failing: eight zeros, status `none`, as the reference
+   * implementation does it. For moving in policies that rely on it; a release policy must then look at the status.
+   */
+  readonly legacyMissingTrustClaims?: boolean;
+  /** Hears of what is odd and changes nothing. */
+  readonly onWarning?: (sentence: string) => void;
 }
 
 interface VerifiedDevice extends DeviceChecks {
   readonly device: Device;
   /** Vouched for by the evidence. */
-  readonly initData: InitData | undefined;
+  readonly initDataClaims: InitData["claims"] | null;
   readonly results: readonly TeeResult[];
 }
 
-interface VerifiedResult extends Pick<VerifiedDevice, "device" | "initData"> {
+/** One result with the policy that will judge it: all are there before the first is evaluated. */
+interface Case extends Pick<VerifiedDevice, "device" | "initDataClaims"> {
+  readonly name: string;
   readonly result: TeeResult;
+  readonly policyId: string;
+  readonly policy: CompiledPolicy;
 }
 
-const EXTENSIONS_RULE = "data.policy.extensions";
 const DEFAULT_POLICY_ID = "default";
-const MIN_INT32 = -(2 ** 31);
-const MAX_INT32 = 2 ** 31 - 1;
 
 /** The pipeline of the attestation service: bind, verify, annotate, apply policy. */
 export class Appraiser {
@@ -103,66 +111,88 @@ export class Appraiser {
   }
 
   /**
-   * Every device must verify and every result must be appraised; otherwise there is no result at all, so that no
-   * token ever speaks of a part of a guest.
+   * Appraises the devices of a handshake.
    *
    * @throws EvidenceRejected, KbsError `evidence-rejected` | `collateral-unavailable`: a device did not verify
    * @throws KbsError `handshake-refused`: the init-data is unusable; `appraisal-failed`: a policy gave no judgement
    */
   async appraise(request: AppraisalRequest, signal: AbortSignal): Promise<AttestationResult> {
-    const verified: VerifiedDevice[] = [];
-    for (const device of devicesOf(request)) {
-      verified.push(await this.#verify(device, request.runtimeDataHash, signal));
-    }
-    const submodules: Submodule[] = [];
-    const counters = new Map<TeeClass, number>();
-    for (const { device, initData, results } of verified) {
-      for (const result of results) {
-        const index = counters.get(result.teeClass) ?? 0;
-        counters.set(result.teeClass, index + 1);
-        submodules.push(await this.#apply({ device, initData, result }, index, signal));
-      }
-    }
-    return {
-      submodules,
-      devices: verified.map(({ tee, checks }) => ({ tee, checks })),
-      protocol: request.generation === "0.1" ? "0.1" : undefined,
-    };
+    const policyId = request.policyId ?? this.#dependencies.policyId ?? DEFAULT_POLICY_ID;
+    const evaluation = await this.evaluate(requestsOf(request), [policyId], signal);
+    return { ...evaluation, protocol: request.generation === "0.1" ? "0.1" : undefined };
   }
 
-  async #verify(device: Device, hash: RuntimeDataHash, signal: AbortSignal): Promise<VerifiedDevice> {
-    const { tee } = device;
+  /**
+   * Every device must verify and every result must be appraised; otherwise there is no result at all, so that no
+   * token ever speaks of a part of a guest. Policies and reference values are those of one moment.
+   *
+   * @param policyIds - the first one is applied; further ones, which the interfaces of the attestation service allow,
+   *   are only remarked upon
+   * @throws KbsError `malformed-request`: no request, or no policy; and as `appraise`
+   */
+  async evaluate(
+    requests: readonly VerificationRequest[],
+    policyIds: readonly string[],
+    signal: AbortSignal,
+  ): Promise<Evaluation> {
+    const policyId = this.#policyId(policyIds);
+    if (requests.length === 0)
+      throw new KbsError("malformed-request", "Malformed request: there is no evidence to evaluate.");
+    const devices = requests.map(deviceOf);
+    const verified: VerifiedDevice[] = [];
+    for (const device of devices) verified.push(await this.#verify(device, signal));
+    const cases = this.#cases(verified, policyId);
+    const { referenceValues } = this.#dependencies;
+    const submodules: Submodule[] = [];
+    for (const each of cases) submodules.push(await this.#apply(each, referenceValues, signal));
+    return { submodules, devices: verified.map(({ tee, checks }) => ({ tee, checks })) };
+  }
+
+  #policyId([policyId, ...more]: readonly string[]): string {
+    if (policyId === undefined)
+      throw new KbsError("malformed-request", "Malformed request: no policy is given.");
+    if (more.length > 0)
+      this.#dependencies.onWarning?.(
+        `an evaluation named ${more.length + 1} policies; only the first, ${policyId}, was applied`,
+      );
+    return policyId;
+  }
+
+  async #verify(device: Device, signal: AbortSignal): Promise<VerifiedDevice> {
+    const { tee, evidence, runtimeDataDigest, initDataDigest } = device;
     const verifier = this.#dependencies.verifiers.get(tee);
     if (verifier === undefined) throw notAccepted(tee);
-    const expected = {
-      runtimeDataDigest: runtimeDataDigest(device.runtimeData, hash),
-      initDataDigest: device.initData?.digest,
-    };
-    const { checks, results } = await verifier.verify(device.evidence, expected, signal);
+    const expected = { runtimeDataDigest, initDataDigest };
+    const { checks, results } = await verifier.verify(evidence, expected, signal);
     if (results.length === 0) throw new KbsError("internal", `The ${tee} verifier gave no result.`);
-    return { tee, checks, device, results, initData: device.initData?.open() };
+    return { tee, checks, device, results, initDataClaims: device.openInitData() };
   }
 
-  async #apply(verified: VerifiedResult, index: number, signal: AbortSignal): Promise<Submodule> {
-    const { device, initData, result } = verified;
-    const { tee } = device;
+  /** Names every result and finds its policy. */
+  #cases(verified: readonly VerifiedDevice[], policyId: string): readonly Case[] {
+    const counters = new Map<TeeClass, number>();
+    return verified.flatMap(({ device, initDataClaims, results }) =>
+      results.map((result) => {
+        const { teeClass } = result;
+        const index = counters.get(teeClass) ?? 0;
+        counters.set(teeClass, index + 1);
+        const policy = this.#policy(policyId, teeClass);
+        return { name: `${teeClass}${index}`, device, initDataClaims, result, policyId, policy };
+      }),
+    );
+  }
+
+  async #apply(each: Case, referenceValues: ReferenceValueLookup, signal: AbortSignal): Promise<Submodule> {
+    const { name, device, initDataClaims, result, policyId, policy } = each;
+    const { tee, runtimeDataClaims } = device;
     const { teeClass } = result;
-    const policyId = this.#dependencies.policyId ?? DEFAULT_POLICY_ID;
-    const policy = this.#policy(policyId, teeClass);
-    const annotatedEvidence = annotate(result.claims, {
-      tee,
-      runtimeDataClaims: device.runtimeData,
-      initDataClaims: initData?.claims ?? null,
-      verbose: this.#dependencies.verbose ?? true,
-    });
-    const name = `${policyId}_${teeClass}`;
-    const claims = await this.#evaluate(policy, ATTESTATION_RULE, annotatedEvidence, name, signal);
-    const trustVector = parseTrustVector(claims);
-    const extensions = policy.entryPoints.includes(EXTENSIONS_RULE)
-      ? parseExtensions(await this.#evaluate(policy, EXTENSIONS_RULE, annotatedEvidence, name, signal))
-      : {};
+    const verbose = this.#dependencies.verbose ?? true;
+    const annotatedEvidence = annotate(result.claims, { tee, runtimeDataClaims, initDataClaims, verbose });
+    const situation = { name: `${policyId}_${teeClass}`, policy, input: annotatedEvidence, referenceValues };
+    const trustVector = await trustVectorOf(situation, signal);
+    const extensions = await extensionsOf(situation, signal);
     return {
-      name: `${teeClass}${index}`,
+      name,
       tee,
       teeClass,
       status: statusOf(trustVector),
@@ -170,7 +200,8 @@ export class Appraiser {
       policyId,
       policyHash: policy.hash,
       annotatedEvidence,
-      extensions,
+      extensions: extensions.members,
+      extensionKeys: extensions.keys,
     };
   }
 
@@ -179,44 +210,36 @@ export class Appraiser {
     if (stored === undefined) throw failed(`there is no attestation policy ${id}_${teeClass}`);
     if (stored.compiled === undefined)
       throw failed(`the attestation policy ${id}_${teeClass} does not compile`);
-    if (!stored.compiled.entryPoints.includes(ATTESTATION_RULE))
+    const claims = stored.compiled.entryPoints.includes(ATTESTATION_RULE);
+    if (!claims && this.#dependencies.legacyMissingTrustClaims !== true)
       throw failed(`the attestation policy ${id}_${teeClass} has no rule ${ATTESTATION_RULE}`);
     return stored.compiled;
   }
-
-  async #evaluate(
-    policy: CompiledPolicy,
-    rule: string,
-    input: JsonObject,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<JsonValue> {
-    const { referenceValues } = this.#dependencies;
-    return definedValue(
-      await policy.evaluate(rule, { input, referenceValues }, signal),
-      `${rule} of ${name}`,
-    );
-  }
 }
 
-/** The devices in the order of the text, the primary one first; only it vouches for the list and for init-data. */
-function devicesOf({ attestation, generation, nonce, tee }: AppraisalRequest): readonly Device[] {
-  const { teePublicKey, additional, initData } = attestation;
-  const primary: Device = {
-    tee,
-    evidence: attestation.primaryEvidence,
-    runtimeData: runtimeDataClaims({
-      nonce,
-      teePublicKey,
-      additionalEvidence: generation === "0.4" ? attestation.additionalEvidence : undefined,
-    }),
-    initData: initData === undefined ? undefined : receiveInitData(initData.body),
-  };
-  const runtimeData = runtimeDataClaims({ nonce, teePublicKey, additionalEvidence: undefined });
-  const names = new Set(additional.map((each) => each.tee));
-  if (names.size !== additional.length)
-    throw new KbsError("handshake-refused", "The additional evidence names a TEE twice.");
-  return [primary, ...additional.map((each) => ({ ...each, runtimeData, initData: undefined }))];
+/** A policy, what it judges, and what it may compare with. */
+interface Situation {
+  /** For messages: `default_cpu`. */
+  readonly name: string;
+  readonly policy: CompiledPolicy;
+  readonly input: JsonObject;
+  readonly referenceValues: ReferenceValueLookup;
+}
+
+/** A policy without the rule claims nothing; whether that is acceptable was asked when the policy was found. */
+async function trustVectorOf(situation: Situation, signal: AbortSignal): Promise<TrustVector> {
+  if (!situation.policy.entryPoints.includes(ATTESTATION_RULE)) return UNSET_VECTOR;
+  return parseTrustVector(await ruleValue(ATTESTATION_RULE, situation, signal));
+}
+
+async function extensionsOf(situation: Situation, signal: AbortSignal): Promise<Extensions> {
+  if (!situation.policy.entryPoints.includes(EXTENSIONS_RULE)) return NO_EXTENSIONS;
+  return parseExtensions(await ruleValue(EXTENSIONS_RULE, situation, signal));
+}
+
+async function ruleValue(rule: string, situation: Situation, signal: AbortSignal): Promise<JsonValue> {
+  const { name, policy, input, referenceValues } = situation;
+  return definedValue(await policy.evaluate(rule, { input, referenceValues }, signal), `${rule} of ${name}`);
 }
 
 function definedValue(outcome: PolicyOutcome, what: string): JsonValue {
@@ -224,42 +247,6 @@ function definedValue(outcome: PolicyOutcome, what: string): JsonValue {
   if (outcome.kind === "undefined") throw failed(`${what} is undefined for this evidence`);
   const reason = outcome.budget ? "exceeded its budget" : `failed (${outcome.code})`;
   throw failed(`${what} ${reason}`, new Error(outcome.message));
-}
-
-/** `data.policy.extensions`: a list of `{name, key, value}`; `key` is the label in the CBOR form. */
-function parseExtensions(value: JsonValue): JsonObject {
-  if (!isArray(value)) throw failed("`extensions` is not a list");
-  const members = new Map<string, JsonValue>();
-  const keys = new Set<number>();
-  for (const entry of value) {
-    const { name, key, content } = parseExtension(entry);
-    if (members.has(name) || keys.has(key)) throw failed("`extensions` has a name or key twice");
-    members.set(name, content);
-    keys.add(key);
-  }
-  return Object.fromEntries(members);
-}
-
-/** Members of an appraisal that only the pipeline sets. */
-const RESERVED = new Set([
-  "ear.status",
-  "ear.trustworthiness-vector",
-  "ear.appraisal-policy-id",
-  "ear.veraison.annotated-evidence",
-]);
-
-function parseExtension(entry: JsonValue): { name: string; key: number; content: JsonValue } {
-  if (!isObject(entry)) throw failed("an element of `extensions` is not an object");
-  const name = member(entry, "name");
-  const key = member(entry, "key");
-  const content = member(entry, "value");
-  if (typeof name !== "string" || name === "" || RESERVED.has(name))
-    throw failed("an element of `extensions` has no usable name");
-  if (typeof key !== "number" || !Number.isInteger(key) || key < MIN_INT32 || key > MAX_INT32)
-    throw failed("an element of `extensions` has no key of 32 bits");
-  if (content === undefined || Object.keys(entry).length !== 3)
-    throw failed("an element of `extensions` has other members than name, key and value");
-  return { name, key, content };
 }
 
 function notAccepted(tee: Tee): KbsError {

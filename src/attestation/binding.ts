@@ -1,11 +1,30 @@
 import { createHash } from "node:crypto";
 import { KbsError } from "../errors.ts";
-import type { JsonObject } from "../json/value.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
 import { canonicalJson } from "../json/write.ts";
 import { type TeePublicKey, teePublicKeyJson } from "../protocol/jwk.ts";
 
 /** Hashes with which runtime data is bound into evidence. Which one was fixed at the challenge, never by the guest later. */
 export type RuntimeDataHash = "sha256" | "sha384" | "sha512";
+
+/** The names as they stand on the wire; anything else is refused. */
+export const RUNTIME_DATA_HASHES: readonly RuntimeDataHash[] = ["sha256", "sha384", "sha512"];
+/** Where a caller of the attestation service names none. */
+export const DEFAULT_RUNTIME_DATA_HASH: RuntimeDataHash = "sha384";
+
+/**
+ * @param name - as a caller of the attestation service wrote it; empty or absent means SHA-384
+ * @throws KbsError `malformed-request`
+ */
+export function parseRuntimeDataHash(name: string | undefined): RuntimeDataHash {
+  if (name === undefined || name === "") return DEFAULT_RUNTIME_DATA_HASH;
+  const known = RUNTIME_DATA_HASHES.find((each) => each === name);
+  if (known !== undefined) return known;
+  throw new KbsError(
+    "malformed-request",
+    `Malformed request: the runtime data hash must be one of ${RUNTIME_DATA_HASHES.join(", ")}.`,
+  );
+}
 
 /** What evidence must be bound to: this handshake's nonce, the key that answers are encrypted to, the devices. */
 export interface RuntimeData {
@@ -36,11 +55,11 @@ export function runtimeDataClaims(data: RuntimeData): JsonObject {
  * @returns 32, 48 or 64 bytes, before the TEE's own padding or cutting
  * @throws KbsError `malformed-request` when a string in it has no UTF-8 form
  */
-export function runtimeDataDigest(claims: JsonObject, hash: RuntimeDataHash): Buffer {
+export function runtimeDataDigest(claims: JsonValue, hash: RuntimeDataHash): Buffer {
   return createHash(hash).update(canonical(claims), "utf8").digest();
 }
 
-function canonical(claims: JsonObject): string {
+function canonical(claims: JsonValue): string {
   try {
     return canonicalJson(claims);
   } catch (cause) {

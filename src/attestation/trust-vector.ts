@@ -18,6 +18,9 @@ export type TrustClaim = (typeof TRUST_CLAIMS)[number];
 /** Signed 8-bit values; only the claims that the policy set. */
 export type TrustVector = Readonly<Partial<Record<TrustClaim, number>>>;
 
+/** What is claimed where a policy claims nothing at all. */
+export const UNSET_VECTOR: TrustVector = Object.fromEntries(TRUST_CLAIMS.map((claim) => [claim, 0]));
+
 /** Tiers in rising severity (draft-ietf-rats-ar4si §2.3.2). */
 const TRUST_TIERS = ["none", "affirming", "warning", "contraindicated"] as const;
 export type TrustTier = (typeof TRUST_TIERS)[number];

@@ -2,11 +2,8 @@
  * The two uses this broker makes of policies, for advice at upload: which rules it asks for, which documents it
  * provides, and which names its input can have. A test holds the names to what verifiers and tokens really contain.
  */
-import { ATTESTATION_RULE, RESOURCE_RULE } from "./policy-names.ts";
+import { ATTESTATION_RULE, EXTENSIONS_RULE, RESOURCE_RULE } from "./policy-names.ts";
 import type { InputNames, LintProfile } from "./rego/index.ts";
-
-/** What a token says beside the trust vector. */
-const EXTENSIONS_RULE = "data.policy.extensions";
 
 /** Names whose members are not known here. */
 function anyOf(names: readonly string[]): Readonly<Record<string, InputNames>> {

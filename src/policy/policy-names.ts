@@ -5,6 +5,8 @@ export const RESOURCE_POLICY = "resource-policy";
 /** What is asked of the resource policy, and of an appraisal policy. */
 export const RESOURCE_RULE = "data.policy.allow";
 export const ATTESTATION_RULE = "data.policy.trust_claims";
+/** What an appraisal policy says beside the trustworthiness vector; it may leave this out. */
+export const EXTENSIONS_RULE = "data.policy.extensions";
 
 /** Classes of TEEs; an appraisal policy applies to the class its name ends in. */
 export const TEE_CLASSES = [
