@@ -74,9 +74,36 @@ const RULES: readonly Rule[] = [
       "verifiers.snp.dangerouslyIgnoreCertificateValidity",
       "is refused in production: expired certificates need mode: development",
     ),
+  ({ collateral }) => (collateral === undefined ? [] : unusedIntelSources(collateral.intel)),
   ({ admin }) => (admin === undefined ? [] : legacyRoles(admin)),
   ({ admin }) => (admin === undefined ? [] : repeatedRoles(admin)),
 ];
+
+/** A source that is named but not described, or described but not named, is a mistake that would be found too late. */
+function unusedIntelSources(intel: SectionValues["collateral"]["intel"]): ConfigFault[] {
+  const { sources } = intel;
+  if (sources === undefined) return [];
+  return [
+    ...faultIf(
+      new Set(sources).size !== sources.length,
+      "collateral.intel.sources",
+      "names a source twice: each is asked once",
+    ),
+    ...(["offline", "pccs"] as const).flatMap((source) => {
+      const option = source === "offline" ? "offlinePath" : "pccs.baseUrl";
+      const given = (source === "offline" ? intel.offlinePath : intel.pccs.baseUrl) !== undefined;
+      const named = sources.includes(source);
+      return [
+        ...faultIf(named && !given, `collateral.intel.${option}`, `is needed by the source ${source}`),
+        ...faultIf(
+          given && !named,
+          "collateral.intel.sources",
+          `must name ${source}, or ${option} is of no use`,
+        ),
+      ];
+    }),
+  ];
+}
 
 function legacyRoles(admin: SectionValues["admin"]): ConfigFault[] {
   const known = new Set(admin.roles.map(({ role }) => role));

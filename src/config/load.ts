@@ -44,6 +44,7 @@ export const CONFIG_SECTIONS: Readonly<Record<SectionName, ConfigSection<unknown
   state: zodSection(SECTIONS.state),
   sessions: zodSection(SECTIONS.sessions),
   attestation: zodSection(SECTIONS.attestation),
+  collateral: zodSection(SECTIONS.collateral),
   tokens: zodSection(SECTIONS.tokens),
   admin: zodSection(SECTIONS.admin),
   plugins: zodSection(SECTIONS.plugins),
@@ -180,10 +181,11 @@ function withAbsolutePaths(config: Found, baseDirectory: string | undefined): Fo
 
 /** Fills in the defaults that depend on another option. */
 function complete(config: Found): KeywardenConfig {
-  const { dataDirectory, secrets, audit, verifiers } = config;
+  const { dataDirectory, secrets, audit, verifiers, collateral } = config;
   const { snp } = verifiers;
   // What was fetched once must survive a restart on a day on which the vendor's service does not answer.
   const cacheFolder = snp.kds.cacheFolder ?? join(dataDirectory, "amd-kds");
+  const intelCache = collateral.intel.cacheFolder ?? join(dataDirectory, "intel-collateral");
   return {
     ...config,
     secrets: {
@@ -191,6 +193,7 @@ function complete(config: Found): KeywardenConfig {
       fs: { ...secrets.fs, folder: secrets.fs.folder ?? join(dataDirectory, "secrets") },
     },
     audit: { ...audit, file: audit.file ?? join(dataDirectory, "audit.ndjson") },
+    collateral: { intel: { ...collateral.intel, cacheFolder: intelCache } },
     verifiers: { ...verifiers, snp: { ...snp, kds: { ...snp.kds, cacheFolder } } },
   };
 }

@@ -69,3 +69,23 @@ function isHttpsUrl(text: string): boolean {
   const url = new URL(text);
   return url.protocol === "https:" && url.username === "" && url.password === "" && url.hostname !== "";
 }
+
+/** Origin of a vendor's service: https, or http on this machine. What it answers is signed, but a request tells who asks. */
+export function serviceOrigin(): z.ZodString {
+  return z
+    .string()
+    .refine(isServiceOrigin, "must be an https:// origin without path, user name and password");
+}
+
+function isServiceOrigin(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  const loopback = ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
+  const bare =
+    url.pathname === "/" &&
+    url.search === "" &&
+    url.hash === "" &&
+    url.username === "" &&
+    url.password === "";
+  return bare && (url.protocol === "https:" || (url.protocol === "http:" && loopback));
+}

@@ -226,6 +226,17 @@ describe("dangerous combinations", () => {
       "attestation: { signerCertificates: a.pem }",
       "attestation.signerCertificates",
     ],
+    [
+      "an Intel source that is named and not described",
+      "collateral: { intel: { sources: [pcs, pccs] } }",
+      "collateral.intel.pccs.baseUrl",
+    ],
+    [
+      "a bundle that no source reads",
+      "collateral: { intel: { sources: [pcs], offlinePath: bundle.json } }",
+      "collateral.intel.sources",
+    ],
+    ["an Intel source twice", "collateral: { intel: { sources: [pcs, pcs] } }", "collateral.intel.sources"],
     ["metrics on the main port", "server: { metrics: { port: 8080 } }", "server.metrics.port"],
     [
       "C4 a provider without audience",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { count, filePath, flag, seconds } from "../../../config/parts.ts";
+import { count, filePath, flag, seconds, serviceOrigin } from "../../../config/parts.ts";
 import { zodSection } from "../../../config/zod-section.ts";
 import { PRODUCTS } from "../../formats/sev-snp/product.ts";
 import {
@@ -80,9 +80,7 @@ const kdsSchema = z
     enabled: flag(true).describe(
       "Whether AMD's key distribution service is asked for certificates and CRLs.",
     ),
-    baseUrl: z
-      .string()
-      .refine(isServiceUrl, "must be an https:// origin without path, user name and password")
+    baseUrl: serviceOrigin()
       .default(KDS_URL)
       .describe("Origin of the service or of your own caching proxy for it; no other host is ever asked."),
     timeoutSeconds: seconds(10, 1, 60).describe("Deadline of one request, from connecting to the last byte."),
@@ -102,20 +100,6 @@ const kdsSchema = z
   })
   .prefault({})
   .describe("AMD's key distribution service (KDS).");
-
-/** http is for a service on the same machine: what it answers is signed, but the request tells who asks. */
-function isServiceUrl(text: string): boolean {
-  if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  const loopback = ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
-  const bare =
-    url.pathname === "/" &&
-    url.search === "" &&
-    url.hash === "" &&
-    url.username === "" &&
-    url.password === "";
-  return bare && (url.protocol === "https:" || (url.protocol === "http:" && loopback));
-}
 
 export const snpSchema = z
   .strictObject({
