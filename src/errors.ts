@@ -17,6 +17,7 @@ export const PROBLEMS = {
   "resource-path-invalid": { status: 400, title: "Invalid resource path", kbsType: "InvalidRequestPath" },
   "policy-invalid": { status: 400, title: "Policy refused", kbsType: "ParsePolicyError" },
   "reference-value-invalid": { status: 400, title: "Reference value refused", kbsType: "RvpsError" },
+  "manifest-untrusted": { status: 403, title: "Manifest not trusted", kbsType: "RvpsError" },
   "handshake-refused": { status: 401, title: "Handshake refused", kbsType: "AttestationError" },
   "session-unknown": { status: 401, title: "Session unknown or expired", kbsType: "AttestationError" },
   "session-completed": { status: 401, title: "Session already used", kbsType: "AttestationError" },
@@ -52,6 +53,16 @@ export const PROBLEMS = {
     status: 503,
     title: "Audit record could not be written",
     kbsType: "PluginInternalError",
+  },
+  "attestation-service-unavailable": {
+    status: 503,
+    title: "Attestation service unavailable",
+    kbsType: "AttestationError",
+  },
+  "attestation-service-distrusted": {
+    status: 502,
+    title: "Attestation service not believed",
+    kbsType: "AttestationError",
   },
   overloaded: { status: 503, title: "Overloaded", kbsType: "PluginInternalError" },
 } as const satisfies Record<string, Problem>;

@@ -36,6 +36,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   broker: ["plugins", "policy", "tokens"],
   admin: ["attestation/reference-values", "policy", "secrets", "storage"],
   http: ["observability", "sessions"],
+  grpc: ["observability"],
   compose: ["*"],
   main: ["compose", "config", "http", "observability"],
   verifiers: ["attestation", "attestation/endorsements", "attestation/formats", "attestation/verifiers/snp"],

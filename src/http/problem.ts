@@ -56,7 +56,15 @@ export function reworded(
   });
 }
 
+const SERVER_FAULTS: ReadonlySet<ProblemCode> = new Set([
+  "internal",
+  "storage-unavailable",
+  "audit-unavailable",
+  "attestation-service-unavailable",
+  "attestation-service-distrusted",
+]);
+
 /** Refusals the peer brought about are its business; the others are the operator's. */
 export function isServerFault(code: ProblemCode): boolean {
-  return code === "internal" || code === "storage-unavailable" || code === "audit-unavailable";
+  return SERVER_FAULTS.has(code);
 }
