@@ -29,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   attestation: ["attestation/endorsements", "attestation/formats", "config", "policy", "verifiers/*"],
   "attestation/endorsements": ["attestation/formats"],
   "attestation/formats": ["attestation"],
-  "attestation/reference-values": ["policy", "storage"],
+  "attestation/reference-values": ["policy", "storage", "tokens"],
   "attestation/verifiers/sample": ["attestation", "config"],
   "attestation/verifiers/snp": ["attestation", "attestation/formats", "config"],
   tokens: ["storage"],

@@ -1,9 +1,11 @@
+import type { Registration } from "../attestation/reference-values/reference-values.ts";
 import { KbsError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { writeJson } from "../json/write.ts";
+import type { ShippedDifference } from "../policy/shipped-difference.ts";
 import type { PolicySnapshot } from "../policy/stored-policies.ts";
 import { authoriseAdmin, type Role } from "./access.ts";
-import type { Administration } from "./administration.ts";
+import type { Administration, ListedReferenceValue } from "./administration.ts";
 import { type AdminAuthentication, authenticateAdmin } from "./authenticate.ts";
 
 /** A call before its body is read: what is asked for, and by whom allegedly. */
@@ -103,21 +105,29 @@ const USE_CASES: Readonly<Record<string, UseCase>> = {
 
   "attestation-policy.set": async (admin, { body }, by, signal) =>
     stored(await admin.setAttestationPolicy(body, by, signal)),
-  "attestation-policy.list": (admin) => json([...admin.listAttestationPolicies()]),
-  "attestation-policy.get": (admin, { id }) => text(admin.getAttestationPolicy(id)),
+  "attestation-policy.list": (admin, { query }) =>
+    compares(query)
+      ? json(admin.attestationPolicyDifferences().map(difference))
+      : json([...admin.listAttestationPolicies()]),
+  "attestation-policy.get": (admin, { id, query }) => {
+    if (!compares(query)) return text(admin.getAttestationPolicy(id));
+    const found = admin.attestationPolicyDifference(id);
+    return json(found === undefined ? { name: id, differs: false } : difference(found));
+  },
   "attestation-policy.delete": async (admin, { id }, _by, signal) => {
     await admin.deleteAttestationPolicy(id, signal);
     return {};
   },
 
-  "reference-value.set": async (admin, { body }, by, signal) => ({
-    contentType: "application/json",
-    audit: { names: [...(await admin.setReferenceValues(body, by, signal))].slice(0, 100) },
-  }),
-  "reference-value.list": (admin) => json(admin.listReferenceValues().map((value) => ({ ...value }))),
-  "reference-value.get": (admin, { id }) => json(admin.getReferenceValue(id)),
-  "reference-value.delete": async (admin, { id }, _by, signal) => {
-    await admin.deleteReferenceValue(id, signal);
+  "reference-value.set": async (admin, { body, query }, by, signal) =>
+    registered(await admin.setReferenceValues(body, by, signal), isAsked(query, "report")),
+  "reference-value.list": (admin, { query }) =>
+    query["id"] === undefined
+      ? json(admin.listReferenceValues().map(plain))
+      : referenceValue(admin, query["id"], query),
+  "reference-value.get": (admin, { id, query }) => referenceValue(admin, id, query),
+  "reference-value.delete": async (admin, { id }, by, signal) => {
+    await admin.deleteReferenceValue(id, by, signal);
     return {};
   },
 };
@@ -128,6 +138,61 @@ function overwriteOf(query: Readonly<Record<string, string>>): boolean {
   if (asked !== "true" && asked !== "false")
     throw new KbsError("malformed-request", "The query parameter overwrite is true or false.");
   return asked === "true";
+}
+
+/** `?name=true`; absent means no. */
+function isAsked(query: Readonly<Record<string, string>>, name: string): boolean {
+  const asked = query[name] ?? "false";
+  if (asked !== "true" && asked !== "false")
+    throw new KbsError("malformed-request", `The query parameter ${name} is true or false.`);
+  return asked === "true";
+}
+
+/** The bare value, as clients of the provider expect it; with `?provenance=true` all that is known about it. */
+function referenceValue(
+  admin: Administration,
+  name: string,
+  query: Readonly<Record<string, string>>,
+): AdminAnswer {
+  return json(
+    isAsked(query, "provenance") ? plain(admin.describeReferenceValue(name)) : admin.getReferenceValue(name),
+  );
+}
+
+function plain(value: ListedReferenceValue): JsonObject {
+  return { ...value, provenance: { ...value.provenance } };
+}
+
+const MAX_AUDITED_NAMES = 100;
+
+/** Clients of the provider expect no body; with `?report=true` it tells what a person should know. */
+function registered({ names, values, remarks }: Registration, report: boolean): AdminAnswer {
+  const [first] = values;
+  const provenance = first === undefined ? {} : { ...first.provenance };
+  const expiresAt = first?.expiresAt ?? "";
+  return {
+    contentType: "application/json",
+    ...(report
+      ? { body: writeJson({ names: [...names], expiresAt, provenance, remarks: [...remarks] }) }
+      : {}),
+    audit: {
+      names: names.slice(0, MAX_AUDITED_NAMES),
+      count: names.length,
+      provenance,
+      warnings: remarks.slice(0, 20),
+    },
+  };
+}
+
+/** `?compare=shipped`: how a policy differs from the one that comes with the program. */
+function compares(query: Readonly<Record<string, string>>): boolean {
+  const asked = query["compare"];
+  if (asked === undefined || asked === "shipped") return asked === "shipped";
+  throw new KbsError("malformed-request", "The query parameter compare can only be shipped.");
+}
+
+function difference({ shippedChanged, diff, ...known }: ShippedDifference): JsonObject {
+  return { ...known, differs: true, shippedChanged: shippedChanged ?? null, diff: diff ?? null };
 }
 
 function json(value: JsonValue): AdminAnswer {

@@ -1,7 +1,12 @@
-import type { ReferenceValue, ReferenceValues } from "../attestation/reference-values/reference-values.ts";
+import type {
+  ReferenceValue,
+  ReferenceValues,
+  Registration,
+} from "../attestation/reference-values/reference-values.ts";
 import { KbsError } from "../errors.ts";
 import type { JsonValue } from "../json/value.ts";
-import { attestationPolicyFault, policyKind, RESOURCE_POLICY } from "../policy/policy-names.ts";
+import { attestationPolicyFault, isResourcePolicy, policyKind } from "../policy/policy-names.ts";
+import type { ShippedDifference } from "../policy/shipped-difference.ts";
 import type { PolicySnapshot, StoredPolicies } from "../policy/stored-policies.ts";
 import { parseResourcePath, type ResourcePath } from "../protocol/resource-path.ts";
 import type { SecretStore } from "../secrets/secret-store.ts";
@@ -16,6 +21,8 @@ export interface AdministrationDependencies {
   readonly policies: StoredPolicies;
   readonly referenceValues: ReferenceValues;
 }
+
+export type ListedReferenceValue = ReferenceValue & { readonly expired: boolean };
 
 /** Most names one answer lists. */
 const MAX_LISTED = 100_000;
@@ -77,19 +84,19 @@ export class Administration {
     return this.#parts.policies.put(name, text, by, signal);
   }
 
-  /** Ids of resource policies: the one there is. */
+  /** Ids of release policies: the general one, and those of single repositories. */
   listResourcePolicies(): readonly string[] {
     return this.#names("resource");
   }
 
   /** @throws KbsError `not-found` */
   getResourcePolicy(id: string): PolicySnapshot {
-    return this.#policy(id === RESOURCE_POLICY ? id : undefined, id);
+    return this.#policy(isResourcePolicy(id) ? id : undefined, id);
   }
 
-  /** Afterwards the shipped policy holds. @throws KbsError `not-found`, `storage-unavailable` */
+  /** Afterwards the shipped policy holds, or the general one for a repository. @throws KbsError `not-found`, `storage-unavailable` */
   async deleteResourcePolicy(id: string, signal: AbortSignal): Promise<void> {
-    await this.#deletePolicy(id === RESOURCE_POLICY ? id : undefined, id, signal);
+    await this.#deletePolicy(isResourcePolicy(id) ? id : undefined, id, signal);
   }
 
   /**
@@ -115,20 +122,31 @@ export class Administration {
     await this.#deletePolicy(attestationPolicyFault(id) === undefined ? id : undefined, id, signal);
   }
 
+  /** Appraisal policies that differ from the shipped ones they stand in place of. */
+  attestationPolicyDifferences(): readonly ShippedDifference[] {
+    return this.#parts.policies.differences().filter(({ name }) => policyKind(name) === "attestation");
+  }
+
+  /** @returns `undefined` when the policy is the shipped one. @throws KbsError `not-found` */
+  attestationPolicyDifference(id: string): ShippedDifference | undefined {
+    return this.#parts.policies.difference(this.getAttestationPolicy(id).name);
+  }
+
   /**
    * @param body - a registration message of the reference value provider
-   * @returns the names that were registered
-   * @throws KbsError `reference-value-invalid`, `storage-unavailable`
+   * @throws KbsError `reference-value-invalid`, `manifest-untrusted`, `storage-unavailable`
    */
-  async setReferenceValues(body: Uint8Array, by: string, signal: AbortSignal): Promise<readonly string[]> {
-    return this.#parts.referenceValues.register(parseReferenceValueUpload(body), by, signal);
+  async setReferenceValues(body: Uint8Array, by: string, signal: AbortSignal): Promise<Registration> {
+    const message = parseReferenceValueUpload(body);
+    return this.#parts.referenceValues.register(message, { administrator: by }, signal);
   }
 
   /** The bare value. @throws KbsError `not-found` when it is absent or has expired */
   getReferenceValue(name: string): JsonValue {
-    const found = this.#parts.referenceValues.get(name);
+    const { referenceValues } = this.#parts;
+    const found = referenceValues.get(name);
     if (found !== undefined) return found.value;
-    const expired = this.#parts.referenceValues.list().find((each) => each.name === name);
+    const expired = referenceValues.find(name);
     throw absent(
       expired === undefined
         ? "No reference value has this name"
@@ -137,15 +155,25 @@ export class Administration {
     );
   }
 
-  listReferenceValues(): readonly (ReferenceValue & { readonly expired: boolean })[] {
-    const { referenceValues } = this.#parts;
-    return referenceValues.list().map((value) => ({ ...value, expired: referenceValues.isExpired(value) }));
+  /** With everything known about it, expired or not. @throws KbsError `not-found` */
+  describeReferenceValue(name: string): ListedReferenceValue {
+    const found = this.#parts.referenceValues.find(name);
+    if (found === undefined) throw absent("No reference value has this name", "RvpsError");
+    return this.#listed(found);
+  }
+
+  listReferenceValues(): readonly ListedReferenceValue[] {
+    return this.#parts.referenceValues.list().map((value) => this.#listed(value));
   }
 
   /** @throws KbsError `not-found`, `storage-unavailable` */
-  async deleteReferenceValue(name: string, signal: AbortSignal): Promise<void> {
-    if (!(await this.#parts.referenceValues.delete(name, signal)))
+  async deleteReferenceValue(name: string, by: string, signal: AbortSignal): Promise<void> {
+    if (!(await this.#parts.referenceValues.delete(name, signal, by)))
       throw absent("No reference value has this name", "RvpsError");
+  }
+
+  #listed(value: ReferenceValue): ListedReferenceValue {
+    return { ...value, expired: this.#parts.referenceValues.isExpired(value) };
   }
 
   #names(kind: "resource" | "attestation"): readonly string[] {

@@ -1,94 +1,89 @@
-import { KbsError } from "../../errors.ts";
-import { JsonSyntaxError, readJson } from "../../json/read.ts";
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { isObject, member } from "../../json/write.ts";
-import { nameFault } from "../../storage/document-store.ts";
+import { extractSample } from "./extract-sample.ts";
+import {
+  type Extraction,
+  type Extractor,
+  MAX_PAYLOAD_BYTES,
+  malformed,
+  payloadDigest,
+  shown,
+} from "./manifest.ts";
+import { MESSAGE_VERSION } from "./stored-value.ts";
+import { parseTime } from "./times.ts";
 
 /**
  * The registration message of the reference value provider (Trustee RVPS, message version 0.1.0):
- * `{"version": "0.1.0", "type": "sample", "payload": "…"}`, the payload being base64 of a JSON object
- * from names to values. Nothing in it is signed: administrator authentication is what protects it.
+ * `{"version": "0.1.0", "type": "sample", "payload": "…"}`, the payload being base64 of what the type says.
+ * `expiration`, a member of our own, is the RFC 3339 time from which the values count as unknown.
  */
 
-export const MESSAGE_VERSION = "0.1.0";
-const MAX_REFERENCE_VALUES_PER_MESSAGE = 10_000;
-
 /** One extractor per message type: payload in, named values out. */
-const EXTRACTORS: Readonly<Record<string, (payload: string) => ReadonlyMap<string, JsonValue>>> = {
+const EXTRACTORS: Readonly<Record<string, Extractor>> = {
   sample: extractSample,
 };
 
+/** A message read: what it wants to set, and what for. Nobody has vouched for it yet. */
+export interface ParsedMessage {
+  readonly type: string;
+  readonly extraction: Extraction;
+  /** `sha384:` and hex over the payload after base64. */
+  readonly payloadDigest: string;
+  /** Milliseconds since the epoch; as asked for by whoever sends the message. */
+  readonly expiration: number | undefined;
+}
+
 /**
  * @param message - the decoded message body
- * @returns what to register, never empty
  * @throws KbsError `reference-value-invalid`
  */
-export function parseMessage(message: JsonValue): ReadonlyMap<string, JsonValue> {
-  if (!isObject(message)) throw invalid("the message is a JSON object with version, type and payload");
+export function parseMessage(message: JsonValue): ParsedMessage {
+  if (!isObject(message))
+    throw malformed("message-malformed", "the message is a JSON object with version, type and payload");
   checkVersion(message);
   const type = text(message, "type");
   const extract = Object.hasOwn(EXTRACTORS, type) ? EXTRACTORS[type] : undefined;
   if (extract === undefined)
-    throw invalid(
-      `message type ${quoted(type)} is not supported; supported are: ${Object.keys(EXTRACTORS).join(", ")}`,
+    throw malformed(
+      "type-unsupported",
+      `message type ${shown(type)} is not supported; supported are: ${Object.keys(EXTRACTORS).join(", ")}`,
     );
-  return checkValues(extract(text(message, "payload")));
-}
-
-/** @throws KbsError `reference-value-invalid` */
-export function checkReferenceValueName(name: string): string {
-  const fault = nameFault(name);
-  if (fault !== undefined) throw invalid(`a name is not usable: ${fault}`);
-  return name;
+  const payload = decodeBase64(text(message, "payload"));
+  return {
+    type,
+    extraction: extract(payload),
+    payloadDigest: payloadDigest(payload),
+    expiration: expirationOf(message),
+  };
 }
 
 function checkVersion(message: JsonObject): void {
   const version = member(message, "version") ?? MESSAGE_VERSION;
-  if (version !== MESSAGE_VERSION) throw invalid(`message version must be "${MESSAGE_VERSION}"`);
+  if (version !== MESSAGE_VERSION)
+    throw malformed("version-unsupported", `message version must be "${MESSAGE_VERSION}"`);
 }
 
 function text(message: JsonObject, name: string): string {
   const value = member(message, name);
-  if (typeof value !== "string") throw invalid(`member "${name}" must be a string`);
+  if (typeof value !== "string") throw malformed("message-malformed", `member "${name}" must be a string`);
   return value;
 }
 
-function checkValues(values: ReadonlyMap<string, JsonValue>): ReadonlyMap<string, JsonValue> {
-  if (values.size === 0) throw invalid("the payload names no reference value");
-  if (values.size > MAX_REFERENCE_VALUES_PER_MESSAGE)
-    throw invalid(`a message may name at most ${MAX_REFERENCE_VALUES_PER_MESSAGE} reference values`);
-  for (const name of values.keys()) checkReferenceValueName(name);
-  return values;
-}
-
-function extractSample(payload: string): ReadonlyMap<string, JsonValue> {
-  const decoded = decodeBase64(payload);
-  const value = parsePayload(decoded);
-  if (!isObject(value)) throw invalid("the payload must be a JSON object from names to values");
-  return new Map(Object.entries(value));
+function expirationOf(message: JsonObject): number | undefined {
+  const given = member(message, "expiration");
+  if (given === undefined) return undefined;
+  const time = typeof given === "string" ? parseTime(given) : undefined;
+  if (time === undefined)
+    throw malformed("expiry-invalid", "the expiry must be a time such as 2027-01-31T00:00:00Z");
+  return time;
 }
 
 function decodeBase64(payload: string): Buffer {
+  if (payload.length > Math.ceil(MAX_PAYLOAD_BYTES / 3) * 4)
+    throw malformed("payload-too-large", `a payload may have at most ${MAX_PAYLOAD_BYTES} bytes`);
   // Node skips what is not base64; printing it again shows whether anything was skipped.
   const bytes = Buffer.from(payload, "base64");
-  if (bytes.toString("base64") !== payload) throw invalid("the payload is not standard base64 with padding");
+  if (bytes.toString("base64") !== payload)
+    throw malformed("payload-malformed", "the payload is not standard base64 with padding");
   return bytes;
-}
-
-function parsePayload(bytes: Buffer): JsonValue {
-  try {
-    return readJson(bytes);
-  } catch (error) {
-    if (error instanceof JsonSyntaxError)
-      throw invalid(`the payload is not acceptable JSON: ${error.message}`);
-    throw error;
-  }
-}
-
-function quoted(value: string): string {
-  return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-}
-
-export function invalid(reason: string): KbsError {
-  return new KbsError("reference-value-invalid", `Reference value refused: ${reason}.`);
 }

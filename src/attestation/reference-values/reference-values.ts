@@ -1,71 +1,98 @@
-import { readJson } from "../../json/read.ts";
 import type { JsonValue } from "../../json/value.ts";
-import { isObject, member, writeJson } from "../../json/write.ts";
 import type { ReferenceValueLookup } from "../../policy/policy-engine.ts";
 import type { DocumentStore, StoredDocument } from "../../storage/document-store.ts";
-import { checkReferenceValueName, invalid, MESSAGE_VERSION, parseMessage } from "./message.ts";
+import { type DocumentDraft, putAll, recover } from "./batch.ts";
+import { checkReferenceValueName, malformed, RESERVED_NAME } from "./manifest.ts";
+import { type ParsedMessage, parseMessage } from "./message.ts";
+import { checkReplacement, type Submitter, type Voucher, voucherFor } from "./permission.ts";
+import { TrustedSigners } from "./signers.ts";
+import {
+  type EntryDraft,
+  parseEntry,
+  printEntry,
+  printWithdrawn,
+  type ReferenceValue,
+  type StoredEntry,
+  type ValueProvenance,
+} from "./stored-value.ts";
+import { defaultExpiry, parseTime, wholeSeconds } from "./times.ts";
 
-/** What an appraisal compares claims with, under an opaque name such as `rvps:///example.org/tdx/mr_td:v1`. */
-export interface ReferenceValue {
-  readonly name: string;
-  readonly value: JsonValue;
-  /** RFC 3339, whole seconds, UTC. From this moment on the value counts as unknown. */
-  readonly expiresAt: string;
-  readonly by: string;
-  /** RFC 3339 */
-  readonly at: string;
-  /** Counts replacements, from 1. */
-  readonly version: number;
-}
+export type { Submitter } from "./permission.ts";
+export type { ReferenceValue, ValueProvenance } from "./stored-value.ts";
 
 export interface ReferenceValuesDependencies {
   readonly store: DocumentStore;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-  /** Hears of stored values that cannot be read; they count as unknown. */
+  /** Hears of stored values that cannot be read, which count as unknown, and of registrations that were undone. */
   readonly reportFault: (fault: { readonly name: string; readonly reason: string }) => void;
+  /** Whose signatures vouch for values; nobody's if absent. */
+  readonly signers?: TrustedSigners;
+  /** Remarks on values about to be registered: shapes that no policy can use, names that none asks for. */
+  readonly advise?: (values: ReadonlyMap<string, JsonValue>) => readonly string[];
+  /** Answer policies with values that have expired. */
+  readonly acceptExpired?: boolean;
 }
 
-/** Longest value as JSON text, in characters. */
-const MAX_VALUE_LENGTH = 1024 * 1024;
-const LIFETIME_MONTHS = 12;
-const MAX_REFERENCE_VALUES = 100_000;
+/** What became of a message. */
+export interface Registration {
+  /** In the order of the message. */
+  readonly names: readonly string[];
+  readonly values: readonly ReferenceValue[];
+  /** What a person should know: parts of the payload that were left out, values that policies cannot use. */
+  readonly remarks: readonly string[];
+}
 
-/** Provisioned measurements: registered by administrators, asked for by policies, unknown once expired. */
+const MAX_REFERENCE_VALUES = 100_000;
+/** How far ahead of this clock a signer's may be. */
+const CLOCK_LEEWAY_MILLISECONDS = 5 * 60_000;
+/** Nothing is registered for longer. */
+const MAX_LIFETIME_MILLISECONDS = 20 * 366 * 86_400_000;
+
+/** Provisioned measurements: registered by administrators and trusted signers, asked for by policies, unknown once expired. */
 export class ReferenceValues {
   readonly #dependencies: ReferenceValuesDependencies;
-  #values: ReadonlyMap<string, ReferenceValue> = new Map();
+  readonly #signers: TrustedSigners;
+  #entries: ReadonlyMap<string, StoredEntry> = new Map();
   #lastChange: Promise<unknown> = Promise.resolve();
 
   private constructor(dependencies: ReferenceValuesDependencies) {
     this.#dependencies = dependencies;
+    this.#signers = dependencies.signers ?? new TrustedSigners([], dependencies.now);
   }
 
-  /** @throws KbsError `storage-unavailable` */
+  /**
+   * Undoes a registration that did not finish, then reads the store.
+   * @throws KbsError `storage-unavailable`
+   */
   static async open(
     dependencies: ReferenceValuesDependencies,
     signal: AbortSignal,
   ): Promise<ReferenceValues> {
+    const undone = await recover(dependencies.store, signal);
+    for (const name of undone)
+      dependencies.reportFault({ name, reason: "a registration did not finish and was undone" });
     const values = new ReferenceValues(dependencies);
     await values.refresh(signal);
     return values;
   }
 
   /**
-   * Registers what a message of the provider protocol names, replacing values of the same names. Nothing is
-   * registered unless the whole message is good.
+   * Registers what a message of the provider protocol names, replacing values of the same names: all of it, or
+   * nothing.
    *
-   * @returns the names, in the order of the message
-   * @throws KbsError `reference-value-invalid`, `storage-unavailable`
+   * @param message - the decoded message body
+   * @throws KbsError `reference-value-invalid`, `manifest-untrusted`, `storage-unavailable`
    */
-  async register(message: JsonValue, by: string, signal: AbortSignal): Promise<readonly string[]> {
-    const values = parseMessage(message);
-    const expiresAt = this.#defaultExpiry();
-    const texts = [...values].map(([name, value]) => ({ name, text: printValue(name, value, expiresAt) }));
-    await this.#inTurn(async () => {
-      for (const { name, text } of texts) await this.#store(name, text, by, signal);
-    });
-    return [...values.keys()];
+  async register(message: JsonValue, submitter: Submitter, signal: AbortSignal): Promise<Registration> {
+    const parsed = parseMessage(message);
+    const voucher = voucherFor(parsed.extraction, submitter, this.#signers);
+    if (parsed.expiration !== undefined && submitter.administrator === undefined)
+      throw malformed("expiry-invalid", "only administrators choose an expiry beside the manifest's own");
+    const drafts = this.#drafts(parsed, voucher);
+    const { values, leftOut } = parsed.extraction;
+    const stored = await this.#put(drafts, voucher.by, signal);
+    return { names: [...values.keys()], values: stored, remarks: [...leftOut, ...this.advise(values)] };
   }
 
   /**
@@ -79,21 +106,38 @@ export class ReferenceValues {
     signal: AbortSignal,
   ): Promise<ReferenceValue> {
     checkReferenceValueName(name);
-    const expiresAt =
-      options.expiresAt === undefined ? this.#defaultExpiry() : wholeSeconds(options.expiresAt);
-    const text = printValue(name, value, expiresAt);
-    return this.#inTurn(() => this.#store(name, text, options.by, signal));
+    const { by, expiresAt } = options;
+    const expiration = expiresAt === undefined ? undefined : parseTime(expiresAt);
+    if (expiresAt !== undefined && expiration === undefined)
+      throw malformed("expiry-invalid", "the expiry must be a time such as 2027-01-31T00:00:00Z");
+    const provenance = { vouchedBy: "administrator", administrator: by, source: "value" } as const;
+    const draft = { value, expiresAt: this.#expiry(expiration), provenance };
+    const [stored] = await this.#put(new Map([[name, draft]]), by, signal);
+    if (stored === undefined) throw new Error("the store returned nothing for what it stored");
+    return stored;
   }
 
-  /** Unexpired only. */
+  /** What a person should know of values before policies ask for them. */
+  advise(values: ReadonlyMap<string, JsonValue>): readonly string[] {
+    return this.#dependencies.advise?.(values) ?? [];
+  }
+
+  /** What policies get to see: unexpired only, unless expiry is not enforced. */
   get(name: string): ReferenceValue | undefined {
-    const found = this.#values.get(name);
-    return found === undefined || this.isExpired(found) ? undefined : found;
+    const found = this.find(name);
+    return found !== undefined && this.#counts(found) ? found : undefined;
+  }
+
+  /** Expired or not. */
+  find(name: string): ReferenceValue | undefined {
+    return this.#entries.get(name)?.current;
   }
 
   /** Sorted by name; expired values are in it, so that a person can see why a policy does not find them. */
   list(): readonly ReferenceValue[] {
-    return [...this.#values.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
+    return [...this.#entries.values()]
+      .flatMap(({ current }) => (current === undefined ? [] : [current]))
+      .sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
   isExpired(value: ReferenceValue): boolean {
@@ -101,75 +145,157 @@ export class ReferenceValues {
   }
 
   /**
+   * A value that a signer vouched for leaves a mark, so that its manifest cannot be played back.
+   *
+   * @param by - for the mark: who withdraws it
    * @returns whether it was there, expired or not
    * @throws KbsError `storage-unavailable`
    */
-  async delete(name: string, signal: AbortSignal): Promise<boolean> {
+  async delete(name: string, signal: AbortSignal, by = "administrator"): Promise<boolean> {
     return this.#inTurn(async () => {
-      const was = await this.#dependencies.store.delete(name, signal);
-      const values = new Map(this.#values);
-      values.delete(name);
-      this.#values = values;
-      return was;
+      const entry = this.#entries.get(name);
+      if (entry?.current === undefined) return entry === undefined && this.#delete(name, signal);
+      const floor = this.#floor(entry, undefined);
+      if (floor === undefined) return this.#delete(name, signal);
+      const { store } = this.#dependencies;
+      const document = await store.put(
+        name,
+        printWithdrawn(name, floor),
+        { by, at: this.#timestamp() },
+        signal,
+      );
+      this.#entries = new Map(this.#entries).set(name, parseEntry(document));
+      return true;
     });
   }
 
   /** For one evaluation: every answer of the returned function comes from the values of this moment. */
   snapshot(): ReferenceValueLookup {
-    const values = this.#values;
+    const entries = this.#entries;
     const now = this.#dependencies.now();
     return async (ids, signal) => {
       signal.throwIfAborted();
       const answer = new Map<string, JsonValue>();
       for (const id of ids) {
-        const found = values.get(id);
-        const known = found !== undefined && Date.parse(found.expiresAt) > now;
-        answer.set(id, known ? found.value : null);
+        const found = entries.get(id)?.current;
+        answer.set(id, found !== undefined && this.#counts(found, now) ? found.value : null);
       }
       return answer;
     };
   }
 
-  /** Reads the store anew, for stores that others write as well. */
+  /** Reads the store anew, for stores that others write as well. @throws KbsError `storage-unavailable` */
   async refresh(signal: AbortSignal): Promise<void> {
     await this.#inTurn(async () => {
-      const values = new Map<string, ReferenceValue>();
+      const entries = new Map<string, StoredEntry>();
       for await (const document of this.#dependencies.store.list(signal)) {
-        const value = this.#read(document);
-        if (value !== undefined) values.set(value.name, value);
+        const entry = document.name === RESERVED_NAME ? undefined : this.#read(document);
+        if (entry !== undefined) entries.set(entry.name, entry);
       }
-      this.#values = values;
+      this.#entries = entries;
     });
   }
 
-  #read(document: StoredDocument): ReferenceValue | undefined {
+  #counts(value: ReferenceValue, now = this.#dependencies.now()): boolean {
+    return this.#dependencies.acceptExpired === true || Date.parse(value.expiresAt) > now;
+  }
+
+  #read(document: StoredDocument): StoredEntry | undefined {
     try {
-      return parseStored(document);
+      return parseEntry(document);
     } catch {
-      this.#dependencies.reportFault({
-        name: document.name,
-        reason: "the stored reference value is not readable",
-      });
+      const reason = "the stored reference value is not readable";
+      this.#dependencies.reportFault({ name: document.name, reason });
       return undefined;
     }
   }
 
-  async #store(name: string, text: string, by: string, signal: AbortSignal): Promise<ReferenceValue> {
-    if (!this.#values.has(name) && this.#values.size >= MAX_REFERENCE_VALUES)
-      throw invalid(`${MAX_REFERENCE_VALUES} reference values are stored already; delete some first`);
-    const at = new Date(this.#dependencies.now()).toISOString();
-    const stored = parseStored(await this.#dependencies.store.put(name, text, { by, at }, signal));
-    this.#values = new Map(this.#values).set(name, stored);
-    return stored;
+  #drafts(parsed: ParsedMessage, voucher: Voucher): ReadonlyMap<string, EntryDraft> {
+    const { extraction, type, payloadDigest, expiration } = parsed;
+    const { issuedAt, validFrom, validUntil } = extraction;
+    const latest = this.#dependencies.now() + CLOCK_LEEWAY_MILLISECONDS;
+    if ((validFrom ?? 0) > latest || (issuedAt ?? 0) > latest)
+      throw malformed("not-yet-valid", "the manifest is not valid yet");
+    const expiresAt = this.#expiry(expiration, issuedAt, validUntil);
+    const provenance: ValueProvenance = {
+      ...voucher.provenance,
+      source: type,
+      payloadDigest,
+      ...(issuedAt === undefined ? {} : { issuedAt: new Date(issuedAt).toISOString() }),
+    };
+    return new Map(
+      Array.from(extraction.values, ([name, value]) => [name, { value, expiresAt, provenance }]),
+    );
   }
 
-  #defaultExpiry(): string {
-    const date = new Date(this.#dependencies.now());
-    const day = date.getUTCDate();
-    date.setUTCMonth(date.getUTCMonth() + LIFETIME_MONTHS);
-    // From a 29 February the date rolls over into March; the last day of the month is meant.
-    if (date.getUTCDate() !== day) date.setUTCDate(0);
-    return date.toISOString().replace(/\.\d{3}Z$/, "Z");
+  /**
+   * Twelve months, or what was asked for; never beyond what the manifest's maker allows. A manifest's months count
+   * from its making, so that sending it again does not make its values live longer.
+   */
+  #expiry(wanted: number | undefined, issuedAt?: number, validUntil = Number.POSITIVE_INFINITY): string {
+    const now = this.#dependencies.now();
+    const expiresAt = Math.min(wanted ?? defaultExpiry(issuedAt ?? now), validUntil);
+    if (expiresAt <= now && wanted !== expiresAt) throw malformed("expired", "the manifest has expired");
+    if (expiresAt <= now || expiresAt > now + MAX_LIFETIME_MILLISECONDS)
+      throw malformed("expiry-invalid", "the expiry must lie in the future, and at most 20 years ahead");
+    return wholeSeconds(expiresAt);
+  }
+
+  async #put(
+    drafts: ReadonlyMap<string, EntryDraft>,
+    by: string,
+    signal: AbortSignal,
+  ): Promise<readonly ReferenceValue[]> {
+    return this.#inTurn(async () => {
+      const documents = Array.from(drafts, ([name, draft]) => this.#document(name, draft));
+      this.#checkRoom(drafts);
+      const provenance = { by, at: this.#timestamp() };
+      const stored = await putAll(this.#dependencies.store, documents, provenance, signal);
+      const entries = new Map(this.#entries);
+      const values = stored.flatMap((document) => {
+        const entry = parseEntry(document);
+        entries.set(entry.name, entry);
+        return entry.current === undefined ? [] : [entry.current];
+      });
+      this.#entries = entries;
+      return values;
+    });
+  }
+
+  #document(name: string, draft: EntryDraft): DocumentDraft {
+    const entry = this.#entries.get(name);
+    checkReplacement(name, entry, draft.provenance);
+    return { name, text: printEntry(name, draft, this.#floor(entry, draft.provenance)) };
+  }
+
+  #checkRoom(drafts: ReadonlyMap<string, EntryDraft>): void {
+    const fresh = [...drafts.keys()].filter((name) => !this.#entries.has(name)).length;
+    if (this.#entries.size + fresh > MAX_REFERENCE_VALUES)
+      throw malformed(
+        "too-many-values",
+        `at most ${MAX_REFERENCE_VALUES} reference values can be stored; delete some first`,
+      );
+  }
+
+  /**
+   * What a signer vouched for, once replaced or withdrawn, must not come back by an old manifest. Manifests that say
+   * when they were made are told apart by that.
+   */
+  #floor(entry: StoredEntry | undefined, next: ValueProvenance | undefined): string | undefined {
+    if (next?.vouchedBy === "signer") return next.issuedAt === undefined ? this.#timestamp() : entry?.floor;
+    return entry?.current?.provenance.vouchedBy === "signer" ? this.#timestamp() : entry?.floor;
+  }
+
+  async #delete(name: string, signal: AbortSignal): Promise<boolean> {
+    const was = await this.#dependencies.store.delete(name, signal);
+    const entries = new Map(this.#entries);
+    entries.delete(name);
+    this.#entries = entries;
+    return was;
+  }
+
+  #timestamp(): string {
+    return new Date(this.#dependencies.now()).toISOString();
   }
 
   async #inTurn<T>(change: () => Promise<T>): Promise<T> {
@@ -177,29 +303,4 @@ export class ReferenceValues {
     this.#lastChange = mine.catch(() => undefined);
     return mine;
   }
-}
-
-/** The form in which the provider protocol stores a value (Trustee RVPS). */
-function printValue(name: string, value: JsonValue, expiration: string): string {
-  const text = writeJson({ version: MESSAGE_VERSION, name, expiration, value });
-  if (text.length > MAX_VALUE_LENGTH) throw invalid(`the value of ${JSON.stringify(name)} is too long`);
-  return text;
-}
-
-function parseStored({ name, text, version, by, at }: StoredDocument): ReferenceValue {
-  const object = readJson(text);
-  const value = isObject(object) ? member(object, "value") : undefined;
-  const expiresAt = isObject(object) ? member(object, "expiration") : undefined;
-  // A value without a readable expiry would never expire.
-  if (value === undefined || typeof expiresAt !== "string" || Number.isNaN(Date.parse(expiresAt)))
-    throw new Error("not a stored reference value");
-  return Object.freeze({ name, value, expiresAt, version, by, at });
-}
-
-const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/;
-
-function wholeSeconds(timestamp: string): string {
-  const time = RFC3339.test(timestamp) ? Date.parse(timestamp) : Number.NaN;
-  if (Number.isNaN(time)) throw invalid("the expiry must be a time such as 2027-01-31T00:00:00Z");
-  return new Date(Math.floor(time / 1000) * 1000).toISOString().replace(/\.\d{3}Z$/, "Z");
 }
