@@ -10,6 +10,7 @@ import { openSessions, openTokens, openVerifierMap } from "./compose/trust.ts";
 import { keyFile, type World } from "./compose/world.ts";
 import type { KeywardenConfig } from "./config/load.ts";
 import { AuditedAdmin } from "./http/audited.ts";
+import { Gate } from "./http/gate.ts";
 import { KbsServer } from "./http/server.ts";
 import { loadTls, type TlsSource } from "./http/tls.ts";
 import { Health } from "./observability/health.ts";
@@ -43,7 +44,8 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
   const state = await openState(config, world);
   const audit = await openAudit(config, world, metrics);
   const tokens = await openTokens(config, world);
-  const verifiers = await openVerifierMap(config, world);
+  const attestGate = new Gate(config.attestation.maxConcurrent, config.attestation.maxWaiting);
+  const verifiers = await openVerifierMap(config, world, attestGate);
   const { sessions, store } = openSessions(config, world);
   const wrapper = new TeeWrapper({ allowRsa1_5: config.attestation.dangerouslyAllowRsa1_5 });
   const broker = new Broker({
@@ -68,6 +70,7 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
   const server = new KbsServer(serverOptions(config, tls === undefined ? undefined : await loadTls(tls)), {
     sessions,
     attestation: attestationPort(config, { state, tokens, verifiers, wrapper }),
+    attestGate,
     release: new GuestRelease(broker, tokens.verifier, plugins),
     admin: new AuditedAdmin(await adminService(config, state, world), audit.sink, monotonic),
     wellKnown: wellKnownPort(config, tokens),

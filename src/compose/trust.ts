@@ -6,6 +6,7 @@ import type { Tee, Verifier } from "../attestation/verifier.ts";
 import type { KeywardenConfig } from "../config/load.ts";
 import { readSecret } from "../config/secret.ts";
 import { KbsError } from "../errors.ts";
+import type { Gate } from "../http/gate.ts";
 import { MemorySessionStore } from "../sessions/memory-session-store.ts";
 import { createRandomPool } from "../sessions/random-pool.ts";
 import { KeyRing } from "../sessions/seal.ts";
@@ -78,16 +79,22 @@ async function openSigner(config: KeywardenConfig, world: World): Promise<TokenS
   }
 }
 
-/** The verifier of each TEE that the configuration accepts. */
+/**
+ * The verifier of each TEE that the configuration accepts.
+ *
+ * @param attestGate - where appraisals take turns: none keeps its turn while it waits for a vendor's service
+ */
 export async function openVerifierMap(
   config: KeywardenConfig,
   { now, log }: World,
+  attestGate: Gate,
 ): Promise<ReadonlyMap<Tee, Verifier>> {
   const { snp } = config.dev.dangerouslyUseDevTrustAnchors;
   const verifiers = await openVerifiers(config.verifiers, {
     now,
     httpGet: httpsGet,
     onEvent: (event) => log.info({ event: "collateral", ...event }),
+    whileWaiting: (signal, wait) => attestGate.outside(signal, wait),
     devTrustAnchorsPem: { snp: await Promise.all(snp.map((file) => readFile(file, "utf8"))) },
   });
   return new Map(verifiers.map((verifier) => [verifier.tee, verifier]));

@@ -5,6 +5,8 @@ export class Gate {
   readonly #maxRunning: number;
   readonly #maxWaiting: number;
   readonly #waiting: (() => void)[] = [];
+  /** Signals of the requests that are inside now. */
+  readonly #inside = new WeakSet<AbortSignal>();
   #running = 0;
 
   constructor(maxRunning: number, maxWaiting: number) {
@@ -14,20 +16,55 @@ export class Gate {
 
   /** @throws KbsError `overloaded`: too many wait already, or the deadline came while waiting */
   async run<T>(task: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    if (this.#running >= this.#maxRunning) await this.#turn(signal);
-    else this.#running++;
+    await this.#enter(signal);
     try {
       return await task();
     } finally {
-      const next = this.#waiting.shift();
-      // The place is handed on, not given up: nobody can slip in between.
-      if (next === undefined) this.#running--;
-      else next();
+      this.#leave(signal);
     }
   }
 
-  #turn(signal: AbortSignal): Promise<void> {
-    if (this.#waiting.length >= this.#maxWaiting || signal.aborted) return Promise.reject(overloaded());
+  /**
+   * Lets the request that `signal` belongs to wait outside, for something far away, while another one takes its
+   * place. It comes back before those who have not begun. The bound on such waiting is with whoever waits.
+   *
+   * @throws KbsError `overloaded`: the deadline came before it was inside again
+   */
+  async outside<T>(signal: AbortSignal, wait: () => Promise<T>): Promise<T> {
+    if (!this.#inside.has(signal)) return await wait();
+    this.#leave(signal);
+    let result: T;
+    try {
+      result = await wait();
+    } catch (error) {
+      // Whoever waited may have another way to go on; that it waited in vain is what matters if not.
+      await this.#enter(signal, true).catch(() => {
+        throw error;
+      });
+      throw error;
+    }
+    await this.#enter(signal, true);
+    return result;
+  }
+
+  async #enter(signal: AbortSignal, first = false): Promise<void> {
+    if (this.#running >= this.#maxRunning) await this.#turn(signal, first);
+    else this.#running++;
+    this.#inside.add(signal);
+  }
+
+  #leave(signal: AbortSignal): void {
+    // The request that could not come back in has no place to give up.
+    if (!this.#inside.delete(signal)) return;
+    const next = this.#waiting.shift();
+    // The place is handed on, not given up: nobody can slip in between.
+    if (next === undefined) this.#running--;
+    else next();
+  }
+
+  #turn(signal: AbortSignal, first: boolean): Promise<void> {
+    const full = !first && this.#waiting.length >= this.#maxWaiting;
+    if (full || signal.aborted) return Promise.reject(overloaded());
     return new Promise((resolve, reject) => {
       const enter = (): void => {
         signal.removeEventListener("abort", leave);
@@ -38,7 +75,8 @@ export class Gate {
         reject(overloaded());
       };
       signal.addEventListener("abort", leave, { once: true });
-      this.#waiting.push(enter);
+      if (first) this.#waiting.unshift(enter);
+      else this.#waiting.push(enter);
     });
   }
 }

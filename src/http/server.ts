@@ -84,6 +84,8 @@ export interface KbsServerOptions {
 export interface KbsServerDependencies {
   readonly sessions: Sessions;
   readonly attestation: AttestationPort;
+  /** Where appraisals take turns, if something else has to know it; its bounds then replace those of the limits. */
+  readonly attestGate?: Gate;
   readonly release: ReleasePort;
   readonly admin: AdminPort;
   readonly wellKnown: WellKnownPort;
@@ -206,7 +208,8 @@ export class KbsServer {
 function createDoors(options: KbsServerOptions, parts: KbsServerDependencies): DispatcherDependencies {
   const { limits, publicScheme, explainInDetail, metricsFor } = options;
   const { maxBodyBytes } = limits;
-  const attestGate = new Gate(limits.maxAttestations, limits.maxWaitingAttestations);
+  const { maxAttestations, maxWaitingAttestations } = limits;
+  const attestGate = parts.attestGate ?? new Gate(maxAttestations, maxWaitingAttestations);
   const secureCookies = publicScheme === "https";
   return {
     guests: new GuestDoor({ ...parts, attestGate, maxBodyBytes, secureCookies, explainInDetail }),

@@ -9,7 +9,7 @@ import { hardwareIdText, kdsCrlPath, kdsVcekPath, storeFileName } from "./amd-kd
 import { type AmdMaterial, NO_MATERIAL, offlineEndorsements } from "./amd-material.ts";
 import { FileCache } from "./file-cache.ts";
 import { readMaterialFolder, readStoreFile } from "./offline-folder.ts";
-import { abandonable, Upstream, type UpstreamWorld, unavailable } from "./upstream.ts";
+import { awaited, Upstream, type UpstreamWorld, unavailable } from "./upstream.ts";
 
 /** Where AMD's statements are looked for; a part of the driver's settings. */
 export interface AmdEndorsementSettings {
@@ -83,7 +83,7 @@ class AmdSources implements AmdEndorsements {
       negativeCacheMilliseconds: negativeCacheSeconds * 1000,
     };
     this.#kds = new Upstream(KDS, baseUrl, upstreamLimits, world);
-    this.#lists = new RevocationLists(this.#kds, this.#cache, anchors, world.now);
+    this.#lists = new RevocationLists(this.#kds, this.#cache, anchors, world);
   }
 
   get faults(): readonly string[] {
@@ -197,16 +197,18 @@ class RevocationLists {
   readonly #kds: Upstream;
   readonly #cache: FileCache | undefined;
   readonly #anchors: TrustAnchors;
+  readonly #world: UpstreamWorld;
   readonly #now: () => number;
   readonly #held = new Map<string, RevocationList>();
   readonly #askedAt = new Map<string, number>();
   readonly #renewals = new Map<string, Promise<void>>();
 
-  constructor(kds: Upstream, cache: FileCache | undefined, anchors: TrustAnchors, now: () => number) {
+  constructor(kds: Upstream, cache: FileCache | undefined, anchors: TrustAnchors, world: UpstreamWorld) {
     this.#kds = kds;
     this.#cache = cache;
     this.#anchors = anchors;
-    this.#now = now;
+    this.#world = world;
+    this.#now = world.now;
   }
 
   /** @param wait - whether the caller cannot do without; a list that has run out is waited for in any case */
@@ -223,7 +225,7 @@ class RevocationLists {
     const held = this.#held.get(key);
     const usable = held !== undefined && isCurrent(held, this.#now());
     if (renewal !== undefined && !usable && (wait || held !== undefined)) {
-      const done = abandonable(renewal, signal, KDS);
+      const done = awaited(renewal, signal, KDS, this.#world);
       await (wait ? done : done.catch(() => undefined));
     }
     return this.#held.get(key);

@@ -1,10 +1,12 @@
-import { request as httpRequest } from "node:http";
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 
 export interface HttpAnswer {
   readonly status: number;
   /** Seconds of a Retry-After header; dates in it are not read. */
   readonly retryAfterSeconds: number | undefined;
+  /** Names in lower case. */
+  readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
 }
 
@@ -14,8 +16,16 @@ export interface HttpLimits {
   readonly timeoutMilliseconds: number;
 }
 
+/** What requests to one service have of their own. */
+export interface HttpExtras {
+  /** Say an API key: never part of an error or a log. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Roots for the server's certificate, from `agentFor`; absent: the system's. */
+  readonly agent?: HttpsAgent;
+}
+
 /** Gets one URL, and nothing else: no redirect is followed, no environment proxy is used. */
-export type HttpGet = (url: URL, limits: HttpLimits) => Promise<HttpAnswer>;
+export type HttpGet = (url: URL, limits: HttpLimits, extras?: HttpExtras) => Promise<HttpAnswer>;
 
 /** The answer did not arrive whole, in time and within its bounds. */
 export class TransferError extends Error {
@@ -31,14 +41,19 @@ export class TransferError extends Error {
  */
 const VERIFIED = new HttpsAgent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: true });
 
+/** Connections that believe these PEM roots and no others. */
+export function agentFor(rootsPem: string): HttpsAgent {
+  return new HttpsAgent({ keepAlive: true, maxSockets: 16, rejectUnauthorized: true, ca: rootsPem });
+}
+
 /** @throws TransferError on any failure to get an answer; a status such as 404 is an answer */
-export const httpsGet: HttpGet = (url, { maxBytes, timeoutMilliseconds }) =>
+export const httpsGet: HttpGet = (url, { maxBytes, timeoutMilliseconds }, { headers, agent } = {}) =>
   new Promise((resolve, reject) => {
     const signal = AbortSignal.timeout(timeoutMilliseconds);
-    const options = { signal, headers: { accept: "*/*", "user-agent": "keywarden" } };
+    const options = { signal, headers: { accept: "*/*", "user-agent": "keywarden", ...headers } };
     const request =
       url.protocol === "https:"
-        ? httpsRequest(url, { ...options, agent: VERIFIED, rejectUnauthorized: true })
+        ? httpsRequest(url, { ...options, agent: agent ?? VERIFIED, rejectUnauthorized: true })
         : httpRequest(url, options);
     const fail = (cause: unknown) => {
       request.destroy();
@@ -59,6 +74,7 @@ export const httpsGet: HttpGet = (url, { maxBytes, timeoutMilliseconds }) =>
         resolve({
           status: response.statusCode ?? 0,
           retryAfterSeconds: retryAfter(response.headers["retry-after"]),
+          headers: response.headers,
           body: Buffer.concat(parts),
         }),
       );

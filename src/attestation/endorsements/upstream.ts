@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
 import { KbsError } from "../../errors.ts";
-import { type HttpAnswer, type HttpGet, TransferError } from "./https-get.ts";
+import { type HttpAnswer, type HttpExtras, type HttpGet, TransferError } from "./https-get.ts";
 
 export interface UpstreamLimits {
   readonly maxBytes: number;
@@ -9,6 +9,8 @@ export interface UpstreamLimits {
   /** Requests that may wait for their turn. */
   readonly maxWaiting: number;
   readonly negativeCacheMilliseconds: number;
+  /** Statuses with which this service says that there is no such thing. */
+  readonly notFound?: readonly number[];
 }
 
 /** What happened to one request, for logs and metrics. Paths name chips, so they are not part of it. */
@@ -24,6 +26,11 @@ export interface UpstreamWorld {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly onEvent?: (event: UpstreamEvent) => void;
+  /**
+   * Waits for a service on behalf of the request that `signal` belongs to, so that it holds up nobody meanwhile.
+   * Absent: waits.
+   */
+  readonly whileWaiting?: <T>(signal: AbortSignal, wait: () => Promise<T>) => Promise<T>;
 }
 
 interface Refusal {
@@ -38,6 +45,9 @@ const MAX_REFUSALS = 4096;
 const BREAKER_FAILURES = 5;
 const BREAKER_MILLISECONDS = 30_000;
 const MAX_PAUSE_MILLISECONDS = 300_000;
+/** Requests of guests that may wait for one service, for the same answer or for several. */
+const MAX_CALLERS = 1024;
+const NOT_FOUND: readonly number[] = [400, 404];
 
 /**
  * One vendor service at one fixed origin, used sparingly: the same thing is asked once however many guests
@@ -49,18 +59,27 @@ export class Upstream {
   readonly #origin: string;
   readonly #limits: UpstreamLimits;
   readonly #world: UpstreamWorld;
-  readonly #flights = new Map<string, Promise<Buffer | undefined>>();
+  readonly #extras: HttpExtras;
+  readonly #flights = new Map<string, Promise<HttpAnswer | undefined>>();
   readonly #refusals = new LRUCache<string, Refusal>({ max: MAX_REFUSALS });
   readonly #waiting: (() => void)[] = [];
   #running = 0;
+  #callers = 0;
   #failures = 0;
   #pause: Refusal | undefined;
 
-  constructor(name: string, origin: string, limits: UpstreamLimits, world: UpstreamWorld) {
+  constructor(
+    name: string,
+    origin: string,
+    limits: UpstreamLimits,
+    world: UpstreamWorld,
+    extras: HttpExtras = {},
+  ) {
     this.#name = name;
     this.#origin = origin;
     this.#limits = limits;
     this.#world = world;
+    this.#extras = extras;
   }
 
   /**
@@ -70,7 +89,18 @@ export class Upstream {
    * @throws KbsError `collateral-unavailable`
    */
   async get(path: string, signal: AbortSignal): Promise<Buffer | undefined> {
-    return await abandonable(this.#flight(path), signal, this.#name);
+    return (await this.ask(path, signal))?.body;
+  }
+
+  /** The same, with the headers of the answer. */
+  async ask(path: string, signal: AbortSignal): Promise<HttpAnswer | undefined> {
+    if (this.#callers >= MAX_CALLERS) throw unavailable(this.#name, "too many requests are waiting for it");
+    this.#callers++;
+    try {
+      return await awaited(this.#flight(path), signal, this.#name, this.#world);
+    } finally {
+      this.#callers--;
+    }
   }
 
   /** Remembers that what the service answered was of no use, so that it is not asked again at once. */
@@ -79,11 +109,14 @@ export class Upstream {
     this.#tell("refused", this.#world.now(), why);
   }
 
-  #flight(path: string): Promise<Buffer | undefined> {
+  #flight(path: string): Promise<HttpAnswer | undefined> {
     const running = this.#flights.get(path);
     if (running !== undefined) return running;
     const refusal = this.#current(this.#refusals.get(path)) ?? this.#current(this.#pause);
     if (refusal !== undefined) return this.#refused(refusal);
+    // One request finds out whether a service that kept failing is back; nobody else waits for that.
+    if (this.#failures >= BREAKER_FAILURES && this.#running > 0)
+      return Promise.reject(unavailable(this.#name, "it keeps failing and is being tried again"));
     if (this.#running >= this.#limits.maxConcurrent && this.#waiting.length >= this.#limits.maxWaiting)
       return Promise.reject(unavailable(this.#name, "too many requests are waiting for it"));
     const flight = this.#inTurn(path).finally(() => this.#flights.delete(path));
@@ -104,7 +137,7 @@ export class Upstream {
     return refusal !== undefined && now >= refusal.at && now < refusal.until ? refusal : undefined;
   }
 
-  async #inTurn(path: string): Promise<Buffer | undefined> {
+  async #inTurn(path: string): Promise<HttpAnswer | undefined> {
     if (this.#running >= this.#limits.maxConcurrent)
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running++;
@@ -117,16 +150,16 @@ export class Upstream {
     }
   }
 
-  async #ask(path: string): Promise<Buffer | undefined> {
+  async #ask(path: string): Promise<HttpAnswer | undefined> {
     const began = this.#world.now();
     const answer = await this.#transfer(path, began);
     const { status } = answer;
     if (status === 200) {
       this.#failures = 0;
       this.#tell("answered", began);
-      return answer.body;
+      return answer;
     }
-    if (status === 404 || status === 400) {
+    if ((this.#limits.notFound ?? NOT_FOUND).includes(status)) {
       this.#failures = 0;
       this.#refuse(path, undefined);
       this.#tell("not-found", began);
@@ -137,7 +170,7 @@ export class Upstream {
 
   async #transfer(path: string, began: number): Promise<HttpAnswer> {
     try {
-      return await this.#world.httpGet(new URL(path, this.#origin), this.#limits);
+      return await this.#world.httpGet(new URL(path, this.#origin), this.#limits, this.#extras);
     } catch (error) {
       const why = error instanceof TransferError ? error.message : "no answer";
       this.#failed(path, why, began);
@@ -205,4 +238,15 @@ export function abandonable<T>(promise: Promise<T>, signal: AbortSignal, name: s
     signal.addEventListener("abort", leave, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", leave));
   });
+}
+
+/** The same, in the place where requests wait without holding up others. */
+export function awaited<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  name: string,
+  { whileWaiting }: Pick<UpstreamWorld, "whileWaiting">,
+): Promise<T> {
+  const wait = () => abandonable(promise, signal, name);
+  return whileWaiting === undefined ? wait() : whileWaiting(signal, wait);
 }
