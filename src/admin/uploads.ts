@@ -2,7 +2,7 @@ import { KbsError } from "../errors.ts";
 import { JsonSyntaxError, readJson } from "../json/read.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isObject, member } from "../json/write.ts";
-import { attestationPolicyFault, RESOURCE_POLICY } from "../policy/policy-names.ts";
+import { attestationPolicyFault, isResourcePolicy, RESOURCE_POLICY } from "../policy/policy-names.ts";
 
 /** What the bodies of administrative calls hold. */
 export interface PolicyUpload {
@@ -11,15 +11,17 @@ export interface PolicyUpload {
 }
 
 /**
- * `{"policy": "<base64url>"}`; a `policy_id` may name the one resource policy there is.
+ * `{"policy": "<base64url>"}`; a `policy_id` names the policy of one repository.
  * @throws KbsError `policy-invalid`
  */
 export function parseResourcePolicyUpload(body: Uint8Array): PolicyUpload {
   const upload = parseUpload(body);
   const id = member(upload, "policy_id") ?? RESOURCE_POLICY;
-  if (id !== RESOURCE_POLICY)
-    throw invalid(`there is one resource policy, and its id is "${RESOURCE_POLICY}"`);
-  return { name: RESOURCE_POLICY, text: policyText(upload) };
+  if (typeof id !== "string" || !isResourcePolicy(id))
+    throw invalid(
+      `the id of a release policy is "${RESOURCE_POLICY}", or "${RESOURCE_POLICY}/<repository>" for one repository`,
+    );
+  return { name: id, text: policyText(upload) };
 }
 
 /**

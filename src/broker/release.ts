@@ -13,6 +13,7 @@ import type { AnswerForm, TeeWrapper } from "./wrap.ts";
 
 /** A policy at one moment; replaced as a whole, never changed. */
 export interface ReleasePolicy {
+  readonly name: string;
   readonly version: number;
   readonly compiled: CompiledPolicy | undefined;
 }
@@ -26,7 +27,10 @@ export interface AuditSink {
 type ReleaseOutcome = "released" | "denied" | "policy-error" | "failed";
 
 export interface BrokerDependencies {
-  readonly policies: { resourcePolicy(): ReleasePolicy | undefined };
+  /** Finds the policy that is closest to a path: repository, type, tag; empty for what is no resource. */
+  readonly policies: { resourcePolicy(path: readonly string[]): ReleasePolicy | undefined };
+  /** Whether the token may open this at all, whatever the release policy says; absent: every token may. */
+  readonly mayOpen?: (token: VerifiedToken, plugin: string, path: readonly string[]) => boolean;
   readonly referenceValues?: ReferenceValueLookup;
   readonly wrapper: TeeWrapper;
   readonly audit: AuditSink;
@@ -63,6 +67,8 @@ interface Decision {
   readonly basis?: JsonObject;
 }
 
+/** The one plugin whose paths have release policies of their own. */
+const RESOURCE_PLUGIN = "resource";
 const INIT_DATA_CLAIMS = parsePointer("/submods/cpu0/ear.veraison.annotated-evidence/init_data_claims");
 /** A policy that keeps changing while one request is served is answered with "try again". */
 const MAX_ATTEMPTS = 3;
@@ -93,16 +99,20 @@ export class Broker {
    */
   async release(request: ReleaseRequest, signal: AbortSignal): Promise<ReleaseAnswer> {
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const policy = this.#dependencies.policies.resourcePolicy();
+      const policy = this.#policyFor(request);
       const decision = await this.#decide(policy, request, signal);
       if (decision.outcome !== "allowed") throw await this.#deny(request, policy, decision);
       const answer = await this.#obtain(request, policy, signal);
-      if (isSame(this.#dependencies.policies.resourcePolicy(), policy))
+      if (isSame(this.#policyFor(request), policy))
         return await this.#answer(request, policy, decision, answer);
     }
     throw new KbsError("overloaded", "The resource policy is being changed; try again.", {
       retryAfterSeconds: 1,
     });
+  }
+
+  #policyFor({ plugin, request }: ReleaseRequest): ReleasePolicy | undefined {
+    return this.#dependencies.policies.resourcePolicy(plugin.name === RESOURCE_PLUGIN ? request.path : []);
   }
 
   async #decide(
@@ -112,7 +122,9 @@ export class Broker {
   ): Promise<Decision> {
     if (policy?.compiled === undefined)
       return { outcome: "policy-error", reason: policy === undefined ? "no-policy" : "policy-unusable" };
-    const { referenceValues } = this.#dependencies;
+    const { referenceValues, mayOpen } = this.#dependencies;
+    if (mayOpen?.(token, plugin.name, request.path) === false)
+      return { outcome: "denied", reason: "appraisal-policy" };
     const data = { plugin: plugin.name, "resource-path": request.path, query: request.query };
     const input = token.claims;
     if (referenceValues === undefined)
@@ -194,6 +206,7 @@ export class Broker {
       path: request.path.join("/").slice(0, MAX_AUDITED_PATH),
       tokenIssuer: token.issuer,
       submods: statuses(token.claims),
+      policy: policy?.name ?? null,
       policyHash: policy?.compiled?.hash ?? null,
       policyVersion: policy?.version ?? null,
       ...more,
@@ -202,7 +215,11 @@ export class Broker {
 }
 
 function isSame(left: ReleasePolicy | undefined, right: ReleasePolicy | undefined): boolean {
-  return left?.version === right?.version && left?.compiled?.hash === right?.compiled?.hash;
+  return (
+    left?.name === right?.name &&
+    left?.version === right?.version &&
+    left?.compiled?.hash === right?.compiled?.hash
+  );
 }
 
 /** Only the boolean true releases; every other answer is kept apart by its reason. */

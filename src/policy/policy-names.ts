@@ -1,7 +1,10 @@
 import type { TeeClass } from "../attestation/verifier.ts";
+import { isPathSegment } from "../protocol/resource-path.ts";
 
-/** The one policy that decides releases. */
+/** The policy that decides releases where no other is closer to what is asked for. */
 export const RESOURCE_POLICY = "resource-policy";
+/** `resource-policy/<repository>[/<type>[/<tag>]]` decides below that path, and alone. */
+const CLOSER_POLICY = `${RESOURCE_POLICY}/`;
 /** What is asked of the resource policy, and of an appraisal policy. */
 export const RESOURCE_RULE = "data.policy.allow";
 export const ATTESTATION_RULE = "data.policy.trust_claims";
@@ -23,8 +26,30 @@ const MAX_ID_LENGTH = 200;
 
 /** What a policy of this name decides, or `undefined` if no policy can have it. */
 export function policyKind(name: string): "resource" | "attestation" | undefined {
-  if (name === RESOURCE_POLICY) return "resource";
+  if (isResourcePolicy(name)) return "resource";
   return attestationPolicyFault(name) === undefined ? "attestation" : undefined;
+}
+
+const MAX_PATH_PARTS = 3;
+
+/** Whether a release policy may have this name. */
+export function isResourcePolicy(name: string): boolean {
+  if (name === RESOURCE_POLICY) return true;
+  if (!name.startsWith(CLOSER_POLICY)) return false;
+  const parts = name.slice(CLOSER_POLICY.length).split("/");
+  return parts.length <= MAX_PATH_PARTS && parts.every(isPathSegment);
+}
+
+/**
+ * Names of the policies that may decide about a path, the closest first.
+ *
+ * @param path - repository, type, tag; anything else has no policy of its own
+ */
+export function resourcePolicyNames(path: readonly string[]): readonly string[] {
+  const names = [RESOURCE_POLICY];
+  for (let parts = 1; parts <= Math.min(path.length, MAX_PATH_PARTS); parts += 1)
+    names.unshift(CLOSER_POLICY + path.slice(0, parts).join("/"));
+  return names;
 }
 
 /**
@@ -32,6 +57,8 @@ export function policyKind(name: string): "resource" | "attestation" | undefined
  * stored and never asked, which looks like success.
  */
 export function attestationPolicyFault(name: string): string | undefined {
+  if (name === RESOURCE_POLICY || name.startsWith(CLOSER_POLICY))
+    return `${RESOURCE_POLICY} and what is below it are release policies`;
   if (name.length > MAX_ID_LENGTH) return `a policy id has at most ${MAX_ID_LENGTH} characters`;
   if (!ID.test(name)) return "a policy id may hold A–Z a–z 0–9 . _ / - and begins with a letter or digit";
   if (TEE_CLASSES.some((teeClass) => name.length > teeClass.length + 1 && name.endsWith(`_${teeClass}`)))

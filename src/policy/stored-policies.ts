@@ -2,7 +2,23 @@ import type { TeeClass } from "../attestation/verifier.ts";
 import { KbsError } from "../errors.ts";
 import type { DocumentStore } from "../storage/document-store.ts";
 import type { CompiledPolicy, Finding, PolicyEngine } from "./policy-engine.ts";
-import { ATTESTATION_RULE, policyKind, RESOURCE_POLICY, RESOURCE_RULE } from "./policy-names.ts";
+import {
+  ATTESTATION_RULE,
+  policyKind,
+  RESOURCE_POLICY,
+  RESOURCE_RULE,
+  resourcePolicyNames,
+} from "./policy-names.ts";
+import {
+  originName,
+  parseOrigin,
+  policyOfOrigin,
+  printOrigin,
+  type ShippedDifference,
+  type ShippedOrigin,
+  shippedDifference,
+  textHash,
+} from "./shipped-difference.ts";
 
 /**
  * One policy at one moment, immutable: a request that took it decides by it to the end, whatever an
@@ -30,15 +46,29 @@ export interface StoredPoliciesDependencies {
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly maxPolicyBytes?: number;
+  /** Also take appraisal policies that never define `trust_claims`; they then claim nothing. */
+  readonly allowMissingTrustClaims?: boolean;
 }
 
 const DEFAULT_MAX_POLICY_BYTES = 1024 * 1024;
 const SHIPPED_BY = "keywarden";
 
-/** The named policies: `resource-policy`, and `<id>_<class>` for appraisal. Compiled when they arrive. */
+/**
+ * The document that lists release policies of single repositories. Were one of them damaged beyond its name, the
+ * general policy would decide in its place, which may let more through; with the list it is known to be missing.
+ */
+const CLOSER_INDEX = ".resource-policies";
+
+/**
+ * The named policies: `resource-policy` and, for single repositories, those below it; and `<id>_<class>` for
+ * appraisal. Compiled when they arrive.
+ */
 export class StoredPolicies {
   readonly #dependencies: StoredPoliciesDependencies;
   #snapshots: ReadonlyMap<string, PolicySnapshot> = new Map();
+  #origins: ReadonlyMap<string, ShippedOrigin> = new Map();
+  /** Set when nobody can say which repositories have policies of their own: then none is released from. */
+  #unknownCloser: PolicySnapshot | undefined;
   #lastChange: Promise<unknown> = Promise.resolve();
 
   private constructor(dependencies: StoredPoliciesDependencies) {
@@ -57,8 +87,32 @@ export class StoredPolicies {
     return this.#snapshots.get(name);
   }
 
-  resourcePolicy(): PolicySnapshot | undefined {
-    return this.get(RESOURCE_POLICY);
+  /**
+   * The policy that decides about a resource: the one whose name is closest to its path, and no other.
+   *
+   * @param path - repository, type, tag; without it, the general policy
+   */
+  resourcePolicy(path: readonly string[] = []): PolicySnapshot | undefined {
+    if (this.#unknownCloser !== undefined && path.length > 0) return this.#unknownCloser;
+    for (const name of resourcePolicyNames(path)) {
+      const found = this.#snapshots.get(name);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Stored policies that differ from the shipped ones they stand in place of; sorted by name. */
+  differences(): readonly ShippedDifference[] {
+    const names = [...this.#dependencies.shipped.keys()].sort();
+    return names.map((name) => this.difference(name)).filter((each) => each !== undefined);
+  }
+
+  /** @returns `undefined` when the shipped text holds, or none ships under this name */
+  difference(name: string): ShippedDifference | undefined {
+    const shipped = this.#dependencies.shipped.get(name);
+    const snapshot = this.get(name);
+    if (shipped === undefined || snapshot === undefined || snapshot.version === 0) return undefined;
+    return shippedDifference(snapshot, shipped, this.#origins.get(name));
   }
 
   /** @param id - `default`, say; the class is appended, as guests and tools of the protocol expect */
@@ -80,7 +134,10 @@ export class StoredPolicies {
   async put(name: string, text: string, by: string, signal: AbortSignal): Promise<PolicySnapshot> {
     const fresh = this.#compile({ name, text, version: 0, by, at: this.#timestamp() });
     if (fresh.compiled === undefined) throw refusal(fresh);
+    this.#requireTrustClaims(fresh, fresh.compiled);
     return this.#inTurn(async () => {
+      await this.#noteOrigin(fresh, signal);
+      await this.#noteCloser((names) => names.add(name), name, fresh, signal);
       const stored = await this.#dependencies.store.put(name, text, fresh, signal);
       const snapshot = Object.freeze({ ...fresh, version: stored.version });
       this.#snapshots = new Map(this.#snapshots).set(name, snapshot);
@@ -95,13 +152,17 @@ export class StoredPolicies {
    */
   async delete(name: string, signal: AbortSignal): Promise<boolean> {
     return this.#inTurn(async () => {
-      const was = await this.#dependencies.store.delete(name, signal);
+      const { store } = this.#dependencies;
+      const was = await store.delete(name, signal);
+      await store.delete(originName(name), signal);
+      const provenance = { by: SHIPPED_BY, at: this.#timestamp() };
+      const wasNamed = await this.#noteCloser((names) => names.delete(name), name, provenance, signal);
       const snapshots = new Map(this.#snapshots);
       snapshots.delete(name);
       const shipped = this.#shipped(name);
       if (shipped !== undefined) snapshots.set(name, shipped);
       this.#snapshots = snapshots;
-      return was;
+      return was || wasNamed;
     });
   }
 
@@ -114,17 +175,24 @@ export class StoredPolicies {
   async refresh(signal: AbortSignal): Promise<void> {
     await this.#inTurn(async () => {
       const snapshots = new Map<string, PolicySnapshot>();
+      const origins = new Map<string, ShippedOrigin>();
       for await (const document of this.#dependencies.store.list(signal)) {
+        const origin = policyOfOrigin(document.name);
+        const known = origin === undefined ? undefined : parseOrigin(document.text);
+        if (origin !== undefined && known !== undefined) origins.set(origin, known);
         if (policyKind(document.name) !== undefined) snapshots.set(document.name, this.#compile(document));
       }
-      for (const name of this.#dependencies.shipped.keys()) {
-        if (!snapshots.has(name)) snapshots.set(name, await this.#readShippedName(name, signal));
+      const closer = await this.#readCloser(signal);
+      for (const name of [...this.#dependencies.shipped.keys(), ...(closer ?? [])]) {
+        if (!snapshots.has(name)) snapshots.set(name, await this.#readKnownName(name, signal));
       }
       this.#snapshots = snapshots;
+      this.#origins = origins;
+      this.#unknownCloser = closer === undefined ? unreadable(CLOSER_INDEX) : undefined;
     });
   }
 
-  async #readShippedName(name: string, signal: AbortSignal): Promise<PolicySnapshot> {
+  async #readKnownName(name: string, signal: AbortSignal): Promise<PolicySnapshot> {
     try {
       const stored = await this.#dependencies.store.get(name, signal);
       if (stored !== undefined) return this.#compile(stored);
@@ -132,6 +200,51 @@ export class StoredPolicies {
       return unreadable(name);
     }
     return this.#shipped(name) ?? unreadable(name);
+  }
+
+  /** A policy that never decides anything looks like success until the first guest comes. */
+  #requireTrustClaims(fresh: PolicySnapshot, compiled: CompiledPolicy): void {
+    if (policyKind(fresh.name) !== "attestation" || this.#dependencies.allowMissingTrustClaims === true)
+      return;
+    if (compiled.entryPoints.includes(ATTESTATION_RULE)) return;
+    const message = `the policy does not define ${ATTESTATION_RULE}, so no evidence could be appraised by it`;
+    throw refusal(broken(fresh, "rule-missing", message));
+  }
+
+  /** Remembers what was shipped when a text took its place, so that a later release can say that it changed. */
+  async #noteOrigin({ name, text, by, at }: PolicySnapshot, signal: AbortSignal): Promise<void> {
+    const shipped = this.#dependencies.shipped.get(name);
+    if (shipped === undefined) return;
+    const origin = { shippedHash: textHash(shipped), storedHash: textHash(text) };
+    await this.#dependencies.store.put(originName(name), printOrigin(origin), { by, at }, signal);
+    this.#origins = new Map(this.#origins).set(name, origin);
+  }
+
+  /** Changes the list of repositories with policies of their own. @returns whether it was another one before */
+  async #noteCloser(
+    change: (names: Set<string>) => unknown,
+    name: string,
+    { by, at }: { readonly by: string; readonly at: string },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (name === RESOURCE_POLICY || policyKind(name) !== "resource") return false;
+    const before = await this.#readCloser(signal);
+    const names = new Set(before ?? [...this.#snapshots.keys()].filter(isCloser));
+    change(names);
+    const text = [...names].sort().join("\n");
+    if (before !== undefined && text === before.join("\n")) return false;
+    await this.#dependencies.store.put(CLOSER_INDEX, text, { by, at }, signal);
+    return true;
+  }
+
+  /** @returns sorted names; `undefined` when the list is damaged */
+  async #readCloser(signal: AbortSignal): Promise<readonly string[] | undefined> {
+    try {
+      const index = await this.#dependencies.store.get(CLOSER_INDEX, signal);
+      return index === undefined || index.text === "" ? [] : index.text.split("\n").filter(isCloser);
+    } catch {
+      return undefined;
+    }
   }
 
   #shipped(name: string): PolicySnapshot | undefined {
@@ -160,6 +273,10 @@ export class StoredPolicies {
     this.#lastChange = mine.catch(() => undefined);
     return mine;
   }
+}
+
+function isCloser(name: string): boolean {
+  return name !== RESOURCE_POLICY && policyKind(name) === "resource";
 }
 
 /** A policy that never defines the rule it is asked for denies everything; say so when it arrives. */

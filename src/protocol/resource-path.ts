@@ -13,6 +13,11 @@ export const MAX_SEGMENT_LENGTH = 120;
 
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9_.-]*$/;
 
+/** Whether `segment` may be a repository, a type or a tag. */
+export function isPathSegment(segment: string): boolean {
+  return segment.length <= MAX_SEGMENT_LENGTH && SEGMENT.test(segment);
+}
+
 /** @throws KbsError `resource-path-invalid` */
 export function parseResourcePath(segments: readonly string[]): ResourcePath {
   if (segments.length !== 3) {

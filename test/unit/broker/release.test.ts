@@ -37,7 +37,7 @@ function token(claims: JsonObject = {}, key = KEY): VerifiedToken {
 }
 
 function policy(compiled: CompiledPolicy | undefined, version = 1): ReleasePolicy {
-  return { version, compiled };
+  return { name: "resource-policy", version, compiled };
 }
 
 /** A broker over a store with one secret, and everything a test looks at. */

@@ -1,8 +1,9 @@
+import { createHash } from "node:crypto";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
 import { attestationPolicyFault, policyKind } from "../../../src/policy/policy-names.ts";
-import { StoredPolicies } from "../../../src/policy/stored-policies.ts";
+import { StoredPolicies, type StoredPoliciesDependencies } from "../../../src/policy/stored-policies.ts";
 import type { DocumentStore } from "../../../src/storage/document-store.ts";
 import { FsDocumentStore } from "../../../src/storage/fs-documents.ts";
 import { MemoryDocumentStore } from "../../../src/storage/memory-documents.ts";
@@ -13,11 +14,16 @@ const SIGNAL = new AbortController().signal;
 const NOW = Date.parse("2026-06-01T00:00:00Z");
 const DENY = "package policy\nallow := false";
 const ALLOW = "package policy\nallow := true";
+const CLAIMS = "package policy\ntrust_claims := {}";
 
-function open(store: DocumentStore, shipped: Record<string, string> = { "resource-policy": DENY }) {
+function open(
+  store: DocumentStore,
+  shipped: Record<string, string> = { "resource-policy": DENY },
+  changes: Partial<StoredPoliciesDependencies> = {},
+) {
   const engine = fakePolicyEngine;
   return StoredPolicies.open(
-    { store, engine, shipped: new Map(Object.entries(shipped)), now: () => NOW },
+    { store, engine, shipped: new Map(Object.entries(shipped)), now: () => NOW, ...changes },
     SIGNAL,
   );
 }
@@ -104,11 +110,29 @@ describe("stored policies", () => {
     });
   });
 
-  test("a policy that does not define its rule is accepted with a warning: it denies everything", async () => {
+  test("a release policy that does not define its rule is accepted with a warning: it denies everything", async () => {
     const policies = await open(new MemoryDocumentStore());
+    const stored = await policies.put("resource-policy", "package policy\nx := 1", "a", SIGNAL);
+    expect(stored.findings).toMatchObject([{ severity: "warning", code: "rule-missing" }]);
+    expect((await policies.put("resource-policy", DENY, "a", SIGNAL)).findings).toEqual([]);
+  });
+
+  test("AS-034 an appraisal policy that does not define its rule is refused, and the old one stays", async () => {
+    const store = new MemoryDocumentStore();
+    const policies = await open(store);
+    await policies.put("default_cpu", CLAIMS, "a", SIGNAL);
+    await expect(policies.put("default_cpu", "package policy\nx := 1", "b", SIGNAL)).rejects.toMatchObject({
+      code: "policy-invalid",
+      extra: { findings: [expect.objectContaining({ code: "rule-missing", severity: "error" })] },
+    });
+    expect(policies.get("default_cpu")).toMatchObject({ text: CLAIMS, version: 1, by: "a" });
+    expect(await store.get("default_cpu", SIGNAL)).toMatchObject({ text: CLAIMS });
+  });
+
+  test("AS-034 unless the operator moves in policies that rely on it", async () => {
+    const policies = await open(new MemoryDocumentStore(), {}, { allowMissingTrustClaims: true });
     const stored = await policies.put("default_cpu", "package policy\nx := 1", "a", SIGNAL);
     expect(stored.findings).toMatchObject([{ severity: "warning", code: "rule-missing" }]);
-    expect((await policies.put("default_cpu", "trust_claims := {}", "a", SIGNAL)).findings).toEqual([]);
   });
 
   test("when the store fails, what holds stays as it was", async () => {
@@ -163,5 +187,147 @@ describe("policy names", () => {
     expect(policyKind("resource-policy")).toBe("resource");
     expect(policyKind("resource-policy_cpu")).toBe("attestation");
     expect(policyKind("other")).toBeUndefined();
+  });
+});
+
+describe("policies of single repositories", () => {
+  const name = "resource-policy/team-a";
+
+  test("the closest name decides, and alone", async () => {
+    const policies = await open(new MemoryDocumentStore());
+    await policies.put(name, ALLOW, "a", SIGNAL);
+    await policies.put(`${name}/keys/root`, "package policy\nallow := 1", "a", SIGNAL);
+    const decides = (...path: string[]) => policies.resourcePolicy(path)?.name;
+    expect(decides("team-a", "keys", "1")).toBe(name);
+    expect(decides("team-a", "keys", "root")).toBe(`${name}/keys/root`);
+    expect(decides("team-b", "keys", "root")).toBe("resource-policy");
+    expect(decides("team-a.b", "keys", "root")).toBe("resource-policy");
+    expect(decides("team-a")).toBe(name);
+    expect(decides()).toBe("resource-policy");
+    await policies.delete(name, SIGNAL);
+    expect(decides("team-a", "keys", "1")).toBe("resource-policy");
+  });
+
+  test("names outside of a resource path are none", () => {
+    for (const bad of [
+      "resource-policy/",
+      "resource-policy/a/b/c/d",
+      "resource-policy/..",
+      "resource-policy/a//b",
+    ])
+      expect(policyKind(bad)).toBeUndefined();
+    expect(policyKind("resource-policy/a_cpu")).toBe("resource");
+    expect(attestationPolicyFault("resource-policy/a_cpu")).toContain("release policies");
+    expect(policyKind("resource-policy/a/b/c")).toBe("resource");
+  });
+
+  test("they survive a restart, and deletion does", async () => {
+    const store = new MemoryDocumentStore();
+    const first = await open(store);
+    await first.put(name, ALLOW, "a", SIGNAL);
+    await first.put("resource-policy/team-b", ALLOW, "a", SIGNAL);
+    expect(await first.delete("resource-policy/team-b", SIGNAL)).toBe(true);
+    const again = await open(store);
+    expect(again.list().map((each) => each.name)).toEqual(["resource-policy", name]);
+    expect(again.resourcePolicy(["team-a", "b", "c"])).toMatchObject({ name, version: 1 });
+  });
+
+  test("one that is damaged on disk denies instead of letting the general policy decide", async () => {
+    const { path, dispose } = await temporaryFolder();
+    try {
+      const files = await FsDocumentStore.open(path, () => undefined);
+      const policies = await open(files, { "resource-policy": ALLOW });
+      await policies.put(name, DENY, "a", SIGNAL);
+      const file = readdirSync(path).find((each) => each.includes("team-a"));
+      writeFileSync(join(path, file ?? ""), "damaged");
+      const again = await open(files, { "resource-policy": ALLOW });
+      expect(again.resourcePolicy(["team-a", "b", "c"])?.compiled).toBeUndefined();
+      expect(again.resourcePolicy(["team-b", "b", "c"])).toMatchObject({ text: ALLOW });
+      expect(await again.delete(name, SIGNAL)).toBe(true);
+      expect(again.resourcePolicy(["team-a", "b", "c"])).toMatchObject({ text: ALLOW });
+    } finally {
+      await dispose();
+    }
+  });
+
+  test("when nobody can say which repositories have one, nothing is released from any", async () => {
+    const { path, dispose } = await temporaryFolder();
+    try {
+      const files = await FsDocumentStore.open(path, () => undefined);
+      await (await open(files)).put(name, DENY, "a", SIGNAL);
+      const index = readdirSync(path).find((each) => each.includes("resource-policies"));
+      writeFileSync(join(path, index ?? ""), "damaged");
+      const again = await open(files, { "resource-policy": ALLOW });
+      expect(again.resourcePolicy(["team-b", "b", "c"])?.compiled).toBeUndefined();
+      expect(again.resourcePolicy()).toMatchObject({ text: ALLOW });
+    } finally {
+      await dispose();
+    }
+  });
+});
+
+describe("AS-028 stored defaults beside the shipped ones", () => {
+  const SHIPPED = { "resource-policy": DENY, default_cpu: CLAIMS };
+  const OWN = `${CLAIMS}\n# ours`;
+
+  test("AS-027 the shipped text holds while nothing is stored, and a stored one is left as it is", async () => {
+    const store = new MemoryDocumentStore();
+    const policies = await open(store, SHIPPED);
+    expect(policies.get("default_cpu")).toMatchObject({ text: CLAIMS, version: 0 });
+    expect(policies.differences()).toEqual([]);
+    await policies.put("default_cpu", OWN, "alice", SIGNAL);
+    expect(
+      (await open(store, { ...SHIPPED, default_cpu: `${CLAIMS}\n# new` })).get("default_cpu"),
+    ).toMatchObject({
+      text: OWN,
+    });
+  });
+
+  test("a stored text that differs is reported with who, when and the lines", async () => {
+    const policies = await open(new MemoryDocumentStore(), SHIPPED);
+    await policies.put("default_cpu", OWN, "alice", SIGNAL);
+    expect(policies.differences()).toEqual([
+      {
+        name: "default_cpu",
+        version: 1,
+        by: "alice",
+        at: "2026-06-01T00:00:00.000Z",
+        shippedHash: createHash("sha384").update(CLAIMS).digest("hex"),
+        storedHash: createHash("sha384").update(OWN).digest("hex"),
+        shippedChanged: false,
+        diff: expect.stringContaining("+# ours"),
+      },
+    ]);
+    await policies.put("default_cpu", CLAIMS, "alice", SIGNAL);
+    expect(policies.differences()).toEqual([]);
+  });
+
+  test("after a release with another shipped text, the report says that it changed", async () => {
+    const store = new MemoryDocumentStore();
+    await (await open(store, SHIPPED)).put("default_cpu", OWN, "alice", SIGNAL);
+    const later = await open(store, { ...SHIPPED, default_cpu: `${CLAIMS}\n# new rule` });
+    expect(later.difference("default_cpu")).toMatchObject({
+      shippedChanged: true,
+      diff: expect.stringContaining("-# new rule"),
+    });
+  });
+
+  test("a text stored before origins were noted has an unknown one", async () => {
+    const store = new MemoryDocumentStore();
+    await store.put("default_cpu", OWN, { by: "old", at: "" }, SIGNAL);
+    expect((await open(store, SHIPPED)).difference("default_cpu")).toMatchObject({
+      shippedChanged: undefined,
+    });
+    await store.put(".shipped-origin/default_cpu", "{", { by: "old", at: "" }, SIGNAL);
+    expect((await open(store, SHIPPED)).difference("default_cpu")).toMatchObject({
+      shippedChanged: undefined,
+    });
+  });
+
+  test("a text that has nothing in common is reported without lines", async () => {
+    const policies = await open(new MemoryDocumentStore(), SHIPPED);
+    const other = `${CLAIMS}\n${Array.from({ length: 3000 }, (_, at) => `# ${at}`).join("\n")}`;
+    await policies.put("default_cpu", other, "alice", SIGNAL);
+    expect(policies.difference("default_cpu")).toMatchObject({ diff: undefined, version: 1 });
   });
 });
