@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { AppraisalScopes } from "./broker/appraisal-scope.ts";
 import { GuestRelease } from "./broker/guest-release.ts";
 import { Broker } from "./broker/release.ts";
 import { TeeWrapper } from "./broker/wrap.ts";
@@ -31,6 +32,12 @@ export interface Keywarden {
   close(): Promise<void>;
 }
 
+/** What the server judges by its own choice opens everything; what guests chose opens what the operator listed. */
+function appraisalScopes({ attestation }: KeywardenConfig): AppraisalScopes {
+  const { policyId, policySelectors } = attestation;
+  return new AppraisalScopes([{ policyId, repositories: ["*"] }, ...policySelectors]);
+}
+
 const FINGERPRINT_KEY_BYTES = 32;
 
 /**
@@ -48,8 +55,11 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
   const verifiers = await openVerifierMap(config, world, attestGate);
   const { sessions, store } = openSessions(config, world);
   const wrapper = new TeeWrapper({ allowRsa1_5: config.attestation.dangerouslyAllowRsa1_5 });
+  const scopes = appraisalScopes(config);
   const broker = new Broker({
     policies: state.policies,
+    mayOpen: ({ issuer, claims }, plugin, path) =>
+      issuer !== tokens.own.name || scopes.mayOpen(claims, plugin, path),
     get referenceValues() {
       return state.lookup;
     },
@@ -69,7 +79,7 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
   const tls = tlsSource(config, world);
   const server = new KbsServer(serverOptions(config, tls === undefined ? undefined : await loadTls(tls)), {
     sessions,
-    attestation: attestationPort(config, { state, tokens, verifiers, wrapper }),
+    attestation: attestationPort(config, { state, tokens, verifiers, wrapper }, world),
     attestGate,
     release: new GuestRelease(broker, tokens.verifier, plugins),
     admin: new AuditedAdmin(await adminService(config, state, world), audit.sink, monotonic),

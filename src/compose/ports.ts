@@ -20,25 +20,34 @@ export interface AttestationParts {
 }
 
 /** Evidence in, token out: the verifier side behind `/auth` and `/attest`. */
-export function attestationPort(config: KeywardenConfig, parts: AttestationParts): AttestationPort {
+export function attestationPort(
+  config: KeywardenConfig,
+  parts: AttestationParts,
+  { log }: World,
+): AttestationPort {
   const { state, tokens, verifiers, wrapper } = parts;
-  const { policyId, verboseToken } = config.attestation;
+  const { policyId: ownChoice, policySelectors, verboseToken } = config.attestation;
+  const selectors = new Map(policySelectors.map(({ selector, policyId }) => [selector, policyId]));
   const appraiser = new Appraiser({
     verifiers,
     policies: state.policies,
     get referenceValues() {
       return state.lookup;
     },
-    policyId,
+    policyId: ownChoice,
     verbose: verboseToken,
+    legacyMissingTrustClaims: config.attestation.dangerouslyAllowMissingTrustClaims,
+    onWarning: (detail) => log.warn({ event: "appraisal", detail }),
   });
   return {
-    challenge: (tee, extraParams, signal) => challengeFor(tee, extraParams, verifiers.get(tee), signal),
-    async appraise({ tee, generation, hashAlgorithm, ...attestation }, _context, signal) {
+    challenge: (tee, extraParams, signal) =>
+      challengeFor(tee, extraParams, verifiers.get(tee), signal, selectors),
+    async appraise({ tee, generation, hashAlgorithm, policyId, ...attestation }, _context, signal) {
       // A guest whose key nothing can be encrypted to learns it here, not after its evidence was checked.
       wrapper.check(attestation.teePublicKey, generation === "0.1" ? "quasi-jwe" : "jwe");
       const { nonce } = attestation;
-      const request = { tee, generation, nonce, runtimeDataHash: hashAlgorithm, attestation };
+      const chosen = policyId === undefined ? {} : { policyId };
+      const request = { tee, generation, nonce, runtimeDataHash: hashAlgorithm, attestation, ...chosen };
       const result = await appraiser.appraise(request, signal);
       const { token, claims, expiresAt } = tokens.issuer.issue(result);
       tokens.verifier.rememberIssued(token, claims, tokens.own);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { ReferenceValues } from "../attestation/reference-values/reference-values.ts";
 import type { KeywardenConfig } from "../config/load.ts";
 import type { PolicyEngine, ReferenceValueLookup } from "../policy/policy-engine.ts";
+import { policyKind } from "../policy/policy-names.ts";
 import { RegoEngine } from "../policy/rego-engine.ts";
 import { shippedPolicies } from "../policy/shipped.ts";
 import { StoredPolicies } from "../policy/stored-policies.ts";
@@ -34,7 +35,12 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
   const { maxPolicyBytes } = config.policy;
   const engine = openEngine(config, world);
   const [store, shipped] = await Promise.all([documents("policies"), shippedPolicies()]);
-  const policies = await StoredPolicies.open({ store, engine, shipped, now, maxPolicyBytes }, startSignal);
+  const allowMissingTrustClaims = config.attestation.dangerouslyAllowMissingTrustClaims;
+  const policies = await StoredPolicies.open(
+    { store, engine, shipped, now, maxPolicyBytes, allowMissingTrustClaims },
+    startSignal,
+  );
+  reportDifferences(policies, world);
   const referenceValues = await ReferenceValues.open(
     { store: await documents("reference-values"), now, reportFault },
     startSignal,
@@ -47,6 +53,18 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
       return referenceValues.snapshot();
     },
   };
+}
+
+/** An appraisal policy stays as it was stored when the program's own becomes a better one; somebody should look. */
+function reportDifferences(policies: StoredPolicies, { log }: World): void {
+  for (const { name, version, by, at, shippedChanged } of policies.differences()) {
+    if (policyKind(name) !== "attestation") continue;
+    const change = shippedChanged === undefined ? "unknown" : shippedChanged ? "yes" : "no";
+    const event = { event: "policy-differs-from-shipped", policy: name, version, by, at };
+    const detail = "keywarden policy diff shows how";
+    if (change === "no") log.info({ ...event, shippedChangedSince: change, detail });
+    else log.warn({ ...event, shippedChangedSince: change, detail });
+  }
 }
 
 /** The engine with the operator's limits, and the dialect that texts are in unless they say otherwise. */

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { attestationServiceFaults } from "./attestation-service-combinations.ts";
 import type { SectionValues } from "./schema.ts";
 import type { ConfigFault } from "./section.ts";
 import type { VerifierConfigs } from "./verifier-sections.ts";
@@ -62,6 +63,7 @@ const RULES: readonly Rule[] = [
       "attestation.signerCertificates",
       "needs attestation.signer: the chain belongs to a key of yours",
     ),
+  ({ attestation }) => (attestation === undefined ? [] : ambiguousSelectors(attestation)),
   ({ mode, dev }) =>
     faultIf(
       mode === "production" && (dev?.dangerouslyUseDevTrustAnchors.snp.length ?? 0) > 0,
@@ -75,6 +77,8 @@ const RULES: readonly Rule[] = [
       "is refused in production: expired certificates need mode: development",
     ),
   ({ collateral }) => (collateral === undefined ? [] : unusedIntelSources(collateral.intel)),
+  ({ attestationService }) =>
+    attestationService === undefined ? [] : attestationServiceFaults(attestationService, isLoopback),
   ({ admin }) => (admin === undefined ? [] : legacyRoles(admin)),
   ({ admin }) => (admin === undefined ? [] : repeatedRoles(admin)),
 ];
@@ -103,6 +107,22 @@ function unusedIntelSources(intel: SectionValues["collateral"]["intel"]): Config
       ];
     }),
   ];
+}
+
+function ambiguousSelectors({ policySelectors, policyId }: SectionValues["attestation"]): ConfigFault[] {
+  const names = policySelectors.map(({ selector }) => selector);
+  return policySelectors.flatMap(({ selector, policyId: chosen, repositories }, at) => [
+    ...faultIf(
+      names.indexOf(selector) !== at,
+      `attestation.policySelectors[${at}].selector`,
+      "occurs twice: a guest's choice must mean one thing",
+    ),
+    ...faultIf(
+      chosen === policyId && !repositories.includes("*"),
+      `attestation.policySelectors[${at}].repositories`,
+      'must be ["*"]: attestation.policyId is this very set, and what it judged opens everything',
+    ),
+  ]);
 }
 
 function legacyRoles(admin: SectionValues["admin"]): ConfigFault[] {

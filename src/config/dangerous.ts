@@ -11,6 +11,16 @@ export interface DangerousSwitch {
 const MEANINGS: Readonly<Record<string, string>> = {
   "server.dangerouslyAllowPlainHttp": "requests, and administrators' tokens with them, travel in the clear",
   "attestation.dangerouslyAllowRsa1_5": "answers are encrypted with a padding that has known attacks",
+  "attestationService.remote.dangerouslyAllowPlainHttp":
+    "evidence, tokens and the credentials for the attestation service travel in the clear",
+  "attestationService.rvps.remote.dangerouslyAllowPlainHttp":
+    "reference values and the credentials for their provider travel in the clear",
+  "attestationService.authentication.dangerouslyAllowAnonymousEvaluation":
+    "everybody who reaches the attestation service gets fresh tokens, for old evidence as well",
+  "attestationService.authentication.dangerouslyAllowAnonymousAdministration":
+    "everybody who reaches the attestation service may replace policies and reference values",
+  "attestation.dangerouslyAllowMissingTrustClaims":
+    "guests whose policy judged nothing get a token, and a release policy that ignores the status lets them in",
   "audit.failClosed": "secrets are released even when nobody can record it",
   "dev.dangerouslyUseDevTrustAnchors.snp": "evidence signed by made-up vendors is believed",
   "verifiers.sample.allowSampleEvidence": "evidence that anybody can make up is believed",

@@ -27,6 +27,35 @@ function exactlyOne<Names extends string>(...names: readonly Names[]) {
   };
 }
 
+const policyId = z
+  .string()
+  .max(150)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, "may hold A–Z a–z 0–9 . _ / - and begins with a letter or digit");
+
+const policySelector = z.strictObject({
+  selector: z
+    .string()
+    .min(1)
+    .max(100)
+    .describe("What a guest may send as `attestation-policy-selector` when it asks for a challenge."),
+  policyId: policyId.describe("Appraisal policy set that its evidence is then judged by."),
+  repositories: z
+    .array(
+      z
+        .string()
+        .max(120)
+        .regex(
+          /^(?:\*|[A-Za-z0-9_-][A-Za-z0-9_.-]*)$/,
+          "must be the name of a repository, or * for all of them",
+        ),
+    )
+    .min(1)
+    .max(1_000)
+    .describe(
+      "All that evidence judged this way can open, whatever the release policy says; * is everything.",
+    ),
+});
+
 export const attestationSchema = z
   .strictObject({
     tokenTtlSeconds: seconds(300, 30, 86_400).describe("How long an attestation token is valid."),
@@ -47,14 +76,20 @@ export const attestationSchema = z
       .optional()
       .meta({ examples: ["keys/token-signer-chain.pem"] })
       .describe("PEM chain of that key, leaf first, sent along as x5c."),
-    policyId: z
-      .string()
-      .regex(
-        /^[A-Za-z0-9][A-Za-z0-9._/-]*$/,
-        "may hold A–Z a–z 0–9 . _ / - and begins with a letter or digit",
-      )
+    policyId: policyId
       .default("default")
       .describe("Appraisal policy set; `_<TEE class>` is appended to find the policy."),
+    policySelectors: z
+      .array(policySelector)
+      .max(256)
+      .default([])
+      .meta({
+        examples: [[{ selector: "team-a", policyId: "team-a", repositories: ["team-a"] }]],
+      })
+      .describe("Appraisal policy sets that guests may choose from; any other choice is refused."),
+    dangerouslyAllowMissingTrustClaims: flag(false).describe(
+      "Take appraisal policies without a rule trust_claims, which then claim nothing: status none.",
+    ),
     verboseToken: flag(true).describe(
       "Keep additional evidence in the token; false makes tokens with many devices small.",
     ),
@@ -72,7 +107,7 @@ export const attestationSchema = z
   .prefault({})
   .describe("Verifying evidence and issuing tokens.");
 
-const trustedIssuer = z
+export const trustedIssuer = z
   .strictObject({
     issuer: z.string().min(1).optional().describe("Required `iss`; any if absent."),
     audience: z.string().min(1).optional().describe("Required member of `aud`; any if absent."),

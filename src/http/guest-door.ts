@@ -104,6 +104,7 @@ export class GuestDoor {
       generation: request.generation,
       hashAlgorithm: challenge.hashAlgorithm,
       nonce: challenge.nonce,
+      policyId: challenge.policyId,
     });
     exchange.decision.session = sessionHash(session.id);
     const body = writeJson({ nonce, "extra-params": challenge.extraParams });
@@ -124,10 +125,14 @@ export class GuestDoor {
 
     const sent = parseAttestation(parseJson(body), session.generation);
     const nonce = sessions.checkNonce(session, sent.nonce);
-    const { tee, generation, hashAlgorithm } = session;
+    const { tee, generation, hashAlgorithm, policyId } = session;
     const { token } = await attestGate.run(
       () =>
-        attestation.appraise({ ...sent, tee, generation, hashAlgorithm, nonce }, exchange, exchange.signal),
+        attestation.appraise(
+          { ...sent, tee, generation, hashAlgorithm, nonce, policyId },
+          exchange,
+          exchange.signal,
+        ),
       exchange.signal,
     );
     const won = await sessions.complete(session, digest, token, exchange.signal);

@@ -17,6 +17,8 @@ export interface Challenge {
   readonly extraParams: JsonValue;
   /** The algorithm `extraParams` implies; guests do not repeat it. */
   readonly hashAlgorithm: HashAlgorithm;
+  /** Appraisal policies that the guest chose, to be applied at the end of this very session. */
+  readonly policyId?: string;
 }
 
 export interface AppraisalRequest extends Omit<KbsAttestation, "nonce"> {
@@ -25,6 +27,8 @@ export interface AppraisalRequest extends Omit<KbsAttestation, "nonce"> {
   readonly hashAlgorithm: HashAlgorithm;
   /** The session's challenge, already compared with what the guest sent. */
   readonly nonce: string;
+  /** What the guest chose when it asked for the challenge; `undefined`: nothing. */
+  readonly policyId: string | undefined;
 }
 
 export interface AppraisalAnswer {

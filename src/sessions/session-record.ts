@@ -21,17 +21,25 @@ export interface OpenSession {
   readonly generation: Generation;
   readonly hashAlgorithm: HashAlgorithm;
   readonly nonce: SessionNonce;
+  /** Appraisal policies that the guest chose among those it may; `undefined`: it left that to the server. */
+  readonly policyId: string | undefined;
   /** Milliseconds since the epoch. */
   readonly issuedAt: number;
   readonly expiresAt: number;
 }
 
 const RECORD_VERSION = 1;
+/** A record with the policies that the guest chose; the other form stays as it was for all who chose nothing. */
+const RECORD_VERSION_WITH_POLICY = 2;
 const ID_BYTES = 16;
 export const NONCE_BYTES = 32;
 const DIGEST_BYTES = 32;
-/** Longest text nonce carried whole: the cookie stays below the 3,900 bytes that real clients were seen to send back. */
+/**
+ * Longest text nonce carried whole: with a policy id, too, the cookie stays below the 3,900 bytes that real clients were
+ * seen to send back.
+ */
 const MAX_TEXT_BYTES = 2600;
+const MAX_POLICY_BYTES = 200;
 const HEAD_BYTES = 5;
 
 // The numbers are the wire format of cookies in flight during an upgrade: append, never renumber.
@@ -61,15 +69,16 @@ export function nonceEquals(nonce: SessionNonce, seen: string): boolean {
 
 /**
  * Layout: version, generation, hash, nonce kind, length of the TEE name (one byte each) ‖ TEE name ‖ id (16) ‖
- * issued at, expires at (u48, milliseconds, big-endian) ‖ nonce.
+ * issued at, expires at (u48, milliseconds, big-endian) ‖ in version 2, length (u8) and text of the policy id ‖ nonce.
  *
  * @throws RangeError when a member has no such form
  */
 export function encodeSession(session: OpenSession): Buffer {
   const tee = Buffer.from(session.tee, "latin1");
+  const policy = policyBytes(session.policyId);
   const nonce = nonceBytes(session.nonce);
-  const record = Buffer.alloc(HEAD_BYTES + tee.length + ID_BYTES + 12 + nonce.length);
-  record[0] = RECORD_VERSION;
+  const record = Buffer.alloc(HEAD_BYTES + tee.length + ID_BYTES + 12 + policy.length + nonce.length);
+  record[0] = policy.length === 0 ? RECORD_VERSION : RECORD_VERSION_WITH_POLICY;
   record[1] = indexIn(GENERATIONS, session.generation);
   record[2] = indexIn(HASHES, session.hashAlgorithm);
   record[3] = indexIn(NONCE_KINDS, session.nonce.kind);
@@ -79,8 +88,16 @@ export function encodeSession(session: OpenSession): Buffer {
   at += record.write(session.id, at, ID_BYTES, "hex");
   at = record.writeUIntBE(session.issuedAt, at, 6);
   at = record.writeUIntBE(session.expiresAt, at, 6);
+  at += policy.copy(record, at);
   record.set(nonce, at);
   return record;
+}
+
+function policyBytes(policyId: string | undefined): Buffer {
+  if (policyId === undefined) return Buffer.alloc(0);
+  const text = Buffer.from(policyId, "utf8");
+  if (text.length === 0 || text.length > MAX_POLICY_BYTES) throw new RangeError("a policy id has no form");
+  return Buffer.concat([Buffer.of(text.length), text]);
 }
 
 /** @returns `undefined` for bytes of another layout, say of a newer release */
@@ -89,11 +106,19 @@ export function decodeSession(record: Buffer): OpenSession | undefined {
   const hashAlgorithm = HASHES[record[2] ?? -1];
   const teeLength = record[4] ?? 0;
   const rest = HEAD_BYTES + teeLength;
-  if (record[0] !== RECORD_VERSION || generation === undefined || hashAlgorithm === undefined)
+  const withPolicy = record[0] === RECORD_VERSION_WITH_POLICY;
+  if (
+    !(withPolicy || record[0] === RECORD_VERSION) ||
+    generation === undefined ||
+    hashAlgorithm === undefined
+  )
     return undefined;
-  if (record.length < rest + ID_BYTES + 12) return undefined;
+  const end = rest + ID_BYTES + 12;
+  const policyLength = withPolicy ? (record[end] ?? 0) : 0;
+  const nonceAt = withPolicy ? end + 1 + policyLength : end;
+  if (record.length < nonceAt || (withPolicy && policyLength === 0)) return undefined;
   const tee = teeByName(record.toString("latin1", HEAD_BYTES, rest));
-  const nonce = decodeNonce(NONCE_KINDS[record[3] ?? -1], record.subarray(rest + ID_BYTES + 12));
+  const nonce = decodeNonce(NONCE_KINDS[record[3] ?? -1], record.subarray(nonceAt));
   if (tee === undefined || nonce === undefined) return undefined;
   return {
     id: record.toString("hex", rest, rest + ID_BYTES),
@@ -101,6 +126,7 @@ export function decodeSession(record: Buffer): OpenSession | undefined {
     generation,
     hashAlgorithm,
     nonce,
+    policyId: withPolicy ? record.toString("utf8", end + 1, nonceAt) : undefined,
     issuedAt: record.readUIntBE(rest + ID_BYTES, 6),
     expiresAt: record.readUIntBE(rest + ID_BYTES + 6, 6),
   };

@@ -39,6 +39,8 @@ export interface SessionRequest {
   readonly hashAlgorithm: HashAlgorithm;
   /** A challenge made by the verifier; without one the session makes 32 random bytes. */
   readonly nonce?: string | undefined;
+  /** Appraisal policies that the guest chose. */
+  readonly policyId?: string | undefined;
 }
 
 /**
@@ -62,6 +64,7 @@ export class Sessions {
       tee: request.tee,
       generation: request.generation,
       hashAlgorithm: request.hashAlgorithm,
+      policyId: request.policyId,
       nonce:
         request.nonce === undefined
           ? { kind: "bytes", bytes: random(NONCE_BYTES) }
