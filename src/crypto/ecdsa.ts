@@ -1,4 +1,4 @@
-import { type KeyObject, verify } from "node:crypto";
+import { createPublicKey, type KeyObject, verify } from "node:crypto";
 
 /** Whether this is an elliptic-curve public key on P-384. */
 export function isP384(key: KeyObject): boolean {
@@ -14,4 +14,43 @@ export function isP384(key: KeyObject): boolean {
 export function verifyP384(key: KeyObject, data: Uint8Array, signature: Uint8Array): boolean {
   if (!isP384(key) || signature.byteLength !== 96) return false;
   return verify("sha384", data, { key, dsaEncoding: "ieee-p1363" }, signature);
+}
+
+/** Whether this is an elliptic-curve public key on P-256. */
+export function isP256(key: KeyObject): boolean {
+  return key.asymmetricKeyType === "ec" && key.asymmetricKeyDetails?.namedCurve === "prime256v1";
+}
+
+/** DER of a SubjectPublicKeyInfo for P-256 (RFC 5480 §2), up to the coordinates of an uncompressed point. */
+const P256_SPKI_PREFIX = Buffer.from("3059301306072a8648ce3d020106082a8648ce3d03010703420004", "hex");
+
+/**
+ * A P-256 key from its coordinates.
+ *
+ * @param point - x and y, big-endian, 32 bytes each
+ * @returns undefined when the point is not on the curve, or a coordinate not below the field prime
+ */
+export function p256Key(point: Uint8Array): KeyObject | undefined {
+  if (point.byteLength !== 64) return undefined;
+  try {
+    return createPublicKey({ key: Buffer.concat([P256_SPKI_PREFIX, point]), format: "der", type: "spki" });
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Verifies ECDSA with P-256 and SHA-256 (FIPS 186-5 §6.4). OpenSSL refuses r or s of zero or not below the order of
+ * the curve.
+ *
+ * @param signature - r and s, big-endian, 32 bytes each; or, with `encoding` "der", as X.509 has them
+ */
+export function verifyP256(
+  key: KeyObject,
+  data: Uint8Array,
+  signature: Uint8Array,
+  encoding: "ieee-p1363" | "der" = "ieee-p1363",
+): boolean {
+  if (!isP256(key) || (encoding === "ieee-p1363" && signature.byteLength !== 64)) return false;
+  return verify("sha256", data, { key, dsaEncoding: encoding }, signature);
 }

@@ -24,7 +24,7 @@ export interface DcapCollateral {
   readonly qeIdentityIssuerChain: Buffer;
   /** DER, PEM or hexadecimal text, as it came. */
   readonly pckCrl: Buffer;
-  /** PEM: PCK CA, root. Needed only for quotes that carry the PCK leaf alone (certification data type 4). */
+  /** PEM: PCK CA, root. For sources that verify the list before any quote came; quotes bring the CA along. */
   readonly pckCrlIssuerChain: Buffer | undefined;
   /** DER, PEM or hexadecimal text, as it came. */
   readonly rootCaCrl: Buffer;

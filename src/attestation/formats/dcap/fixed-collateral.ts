@@ -14,6 +14,8 @@ export function fixedCollateral(
   return {
     anchors,
     faults,
-    collateral: async (_query, accept) => sets.find((set) => accept(set) === undefined) ?? sets[0],
+    collateral: async (_query, accept) =>
+      // With one set there is nothing to choose, and whoever asks judges it anyway.
+      sets.length > 1 ? (sets.find((set) => accept(set) === undefined) ?? sets[0]) : sets[0],
   };
 }
