@@ -44,6 +44,7 @@ export const CONFIG_SECTIONS: Readonly<Record<SectionName, ConfigSection<unknown
   state: zodSection(SECTIONS.state),
   sessions: zodSection(SECTIONS.sessions),
   attestation: zodSection(SECTIONS.attestation),
+  attestationService: zodSection(SECTIONS.attestationService),
   collateral: zodSection(SECTIONS.collateral),
   tokens: zodSection(SECTIONS.tokens),
   admin: zodSection(SECTIONS.admin),

@@ -4,7 +4,7 @@ import { count, filePath, flag, httpsUrl, port, seconds, secretReference } from 
 
 const MIB = 1024 * 1024;
 
-const tls = z
+export const tls = z
   .strictObject({
     certificate: filePath().describe("PEM file with the server certificate, leaf first, then intermediates."),
     privateKey: secretReference().describe("PEM private key of that certificate."),

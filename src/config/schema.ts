@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { SECRET_STORE_DRIVERS } from "../secrets/stores.ts";
 import { count, filePath, flag, seconds } from "./parts.ts";
+import { attestationServiceSchema } from "./schema-attestation-service.ts";
 import { collateralSchema } from "./schema-collateral.ts";
 import { serverSchema } from "./schema-server.ts";
 import { adminSchema, attestationSchema, tokensSchema } from "./schema-trust.ts";
@@ -143,6 +144,7 @@ export const SECTIONS = {
   state: stateSchema,
   sessions: sessionsSchema,
   attestation: attestationSchema,
+  attestationService: attestationServiceSchema,
   collateral: collateralSchema,
   tokens: tokensSchema,
   admin: adminSchema,

@@ -1,7 +1,8 @@
 import { type ChannelCredentials, Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { KbsError, ProblemCode } from "../errors.ts";
 import type { Message, Method } from "./services.ts";
-import { errorOf, unavailable } from "./status.ts";
+import { errorOf } from "./status.ts";
+import { ServiceUnavailable } from "./unavailable.ts";
 
 /** Certificates for a connection, PEM. The peer's is always verified. */
 export interface PeerTls {
@@ -67,7 +68,7 @@ export class GrpcChannel {
   call(method: Method, argument: object, verdict: ProblemCode, signal: AbortSignal): Promise<Message> {
     const { service, timeoutMilliseconds } = this.#options;
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMilliseconds)]);
-    if (deadline.aborted) return Promise.reject(unavailable(service, "it did not answer in time"));
+    if (deadline.aborted) return Promise.reject(new ServiceUnavailable(service, "it did not answer in time"));
     return new Promise((resolve, reject) => {
       const done = (failure: ServiceError | null, answer?: object): void => {
         deadline.removeEventListener("abort", cancel);

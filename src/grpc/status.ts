@@ -1,6 +1,7 @@
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { KbsError, PROBLEMS, type ProblemCode } from "../errors.ts";
 import { shortened } from "../observability/printable.ts";
+import { ServiceUnavailable } from "./unavailable.ts";
 
 /** Trailer that names the code of the problem table; clients of the reference service do not look at it. */
 const CODE_TRAILER = "keywarden-code";
@@ -62,7 +63,11 @@ export function errorOf(failure: ServiceError, service: string, verdict: Problem
   const named = codeOf(failure.metadata);
   if (named !== undefined) return new KbsError(named, shortened(failure.details), { cause: failure });
   if (VERDICTS.has(failure.code)) return new KbsError(verdict, `The ${service} refused.`, { cause: failure });
-  return unavailable(service, REASONS[failure.code] ?? "it failed", failure);
+  const unreachable = failure.code === status.UNAVAILABLE;
+  return new ServiceUnavailable(service, REASONS[failure.code] ?? "it failed", {
+    cause: failure,
+    unreachable,
+  });
 }
 
 function codeOf(trailers: Metadata | undefined): ProblemCode | undefined {
@@ -82,12 +87,3 @@ const REASONS: Readonly<Partial<Record<status, string>>> = {
   [status.UNAUTHENTICATED]: "it does not accept the credentials of this server",
   [status.PERMISSION_DENIED]: "it does not accept the credentials of this server",
 };
-
-/** The service, or the way to it, does not work; the guest's evidence has nothing to do with it. */
-export function unavailable(service: string, reason: string, cause?: unknown): KbsError {
-  return new KbsError("attestation-service-unavailable", `The ${service} cannot be used: ${reason}.`, {
-    retryAfterSeconds: 5,
-    kbsType: "AttestationError",
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
