@@ -49,7 +49,7 @@ export function attestationPort(
       const chosen = policyId === undefined ? {} : { policyId };
       const request = { tee, generation, nonce, runtimeDataHash: hashAlgorithm, attestation, ...chosen };
       const result = await appraiser.appraise(request, signal);
-      const { token, claims, expiresAt } = tokens.issuer.issue(result);
+      const { token, claims, expiresAt } = await tokens.issuer.issue(result, signal);
       tokens.verifier.rememberIssued(token, claims, tokens.own);
       return { token, tokenExpiresAt: expiresAt };
     },
@@ -71,12 +71,11 @@ export async function adminService(
   });
 }
 
-export function wellKnownPort({ attestation, server }: KeywardenConfig, { signer }: Tokens): WellKnownPort {
-  const keySet = keySetDocument(signer);
+export function wellKnownPort({ attestation, server }: KeywardenConfig, { keys }: Tokens): WellKnownPort {
   return {
-    jwks: () => keySet,
+    jwks: () => keySetDocument(keys.published),
     // What a client wrote into `Host` is believed only where nobody said under which name this server is reached.
     openidConfiguration: (origin) =>
-      discoveryDocument(server.publicUrl?.replace(/\/+$/, "") ?? origin, attestation.issuer, signer),
+      discoveryDocument(server.publicUrl?.replace(/\/+$/, "") ?? origin, attestation.issuer, keys.published),
   };
 }

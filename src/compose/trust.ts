@@ -13,7 +13,9 @@ import { KeyRing } from "../sessions/seal.ts";
 import type { SessionStore } from "../sessions/session-store.ts";
 import { Sessions } from "../sessions/sessions.ts";
 import { TokenIssuer } from "../tokens/issue.ts";
-import { loadOrCreateSigner, signerFromPem, type TokenSigner } from "../tokens/signer.ts";
+import { certificatesOf, createSigner, privateKeyFrom, type TokenSigner } from "../tokens/signer.ts";
+import { loadOrCreateSigner } from "../tokens/signer-files.ts";
+import { SigningKeys } from "../tokens/signing-keys.ts";
 import { parsePointer } from "../tokens/tee-key.ts";
 import { openTrustedIssuers, ownIssuer } from "../tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
@@ -22,7 +24,7 @@ import { keyFile, type World } from "./world.ts";
 const COOKIE_KEY_BYTES = 32;
 
 export interface Tokens {
-  readonly signer: TokenSigner;
+  readonly keys: SigningKeys;
   readonly issuer: TokenIssuer;
   readonly verifier: TokenVerifier;
   /** This server as an issuer whose tokens count. */
@@ -34,7 +36,9 @@ export async function openTokens(config: KeywardenConfig, world: World): Promise
   const { issuer: name, developer, tokenTtlSeconds } = config.attestation;
   const { now, log, version } = world;
   const signer = await openSigner(config, world);
-  const own = ownIssuer(signer, name);
+  const overlapMs = (tokenTtlSeconds + config.tokens.leewaySeconds) * 1000;
+  const keys = new SigningKeys([{ signer }], { publishMs: 300_000, overlapMs, now });
+  const own = ownIssuer(keys, name);
   const foreign = await openTrustedIssuers(config.tokens.trustedIssuers, {
     now,
     onFailure: (issuer, err) => log.warn({ event: "key-set-unavailable", issuer, err }),
@@ -48,7 +52,7 @@ export async function openTokens(config: KeywardenConfig, world: World): Promise
   const build = `keywarden ${version}`;
   const lifetimeSeconds = tokenTtlSeconds;
   const issuer = new TokenIssuer({
-    signer,
+    keys,
     issuer: name,
     developer,
     build,
@@ -56,7 +60,7 @@ export async function openTokens(config: KeywardenConfig, world: World): Promise
     embedKey: true,
     now,
   });
-  return { signer, issuer, verifier, own };
+  return { keys, issuer, verifier, own };
 }
 
 async function openSigner(config: KeywardenConfig, world: World): Promise<TokenSigner> {
@@ -69,7 +73,8 @@ async function openSigner(config: KeywardenConfig, world: World): Promise<TokenS
   const pem = await readSecret(signer, "attestation.signer", world.env, warnBy(world));
   const chain = signerCertificates === undefined ? undefined : await readFile(signerCertificates, "utf8");
   try {
-    return signerFromPem(pem.toString("utf8"), chain);
+    const certificates = chain === undefined ? [] : certificatesOf(chain);
+    return createSigner(privateKeyFrom(pem.toString("utf8")), "ES256", { certificates });
   } catch (cause) {
     throw new KbsError(
       "internal",

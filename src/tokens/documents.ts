@@ -1,13 +1,13 @@
 import type { JsonObject } from "../json/value.ts";
-import type { TokenSigner } from "./signer.ts";
+import type { PublicSigningKey } from "./signer.ts";
 
 /** Where the key set is served, below the public base URL. */
 const KEY_SET_PATH = "/.well-known/jwks.json";
 export const DISCOVERY_PATH = "/.well-known/openid-configuration";
 
 /** The JWK set that relying parties verify tokens with (RFC 7517 §5). */
-export function keySetDocument(signer: TokenSigner): JsonObject {
-  return { keys: [signer.publicJwk] };
+export function keySetDocument(keys: readonly PublicSigningKey[]): JsonObject {
+  return { keys: keys.map(({ publicJwk }) => publicJwk) };
 }
 
 /**
@@ -17,11 +17,15 @@ export function keySetDocument(signer: TokenSigner): JsonObject {
  * @param baseUrl - public URL of this server, without a trailing slash
  * @param issuer - `iss` of the tokens
  */
-export function discoveryDocument(baseUrl: string, issuer: string, signer: TokenSigner): JsonObject {
+export function discoveryDocument(
+  baseUrl: string,
+  issuer: string,
+  keys: readonly PublicSigningKey[],
+): JsonObject {
   return {
     issuer,
     jwks_uri: `${baseUrl}${KEY_SET_PATH}`,
-    id_token_signing_alg_values_supported: [signer.algorithm],
+    id_token_signing_alg_values_supported: [...new Set(keys.map(({ algorithm }) => algorithm))],
     response_types_supported: ["none"],
     subject_types_supported: ["public"],
   };

@@ -4,7 +4,8 @@ import { type EarSubmodule, earClaims } from "./ear.ts";
 import type { TokenSigner } from "./signer.ts";
 
 export interface TokenIssuerOptions {
-  readonly signer: TokenSigner;
+  /** The key that signs now: it changes while the process runs. */
+  readonly keys: { readonly current: TokenSigner };
   /** `iss`. */
   readonly issuer: string;
   readonly developer: string;
@@ -33,30 +34,39 @@ export interface AppraisedAttestation {
   readonly protocol: "0.1" | undefined;
 }
 
-/** Makes attestation tokens: EAR in JWT. The header never changes, so it is printed once. */
+/** Makes attestation tokens: EAR in JWT. A header changes with its key only, so it is printed once per key. */
 export class TokenIssuer {
   readonly #options: TokenIssuerOptions;
-  readonly #header: string;
+  #header: { readonly signer: TokenSigner; readonly text: string } | undefined;
 
   constructor(options: TokenIssuerOptions) {
     this.#options = options;
-    this.#header = Buffer.from(writeJson(header(options))).toString("base64url");
   }
 
-  issue(attestation: AppraisedAttestation): IssuedToken {
-    const { issuer, developer, build, lifetimeSeconds, now, signer } = this.#options;
+  /** @throws KbsError `signer-unavailable` */
+  async issue(attestation: AppraisedAttestation, signal: AbortSignal): Promise<IssuedToken> {
+    const { issuer, developer, build, lifetimeSeconds, now, keys } = this.#options;
+    const signer = keys.current;
     const issuedAt = Math.floor(now() / 1000);
     const expiresAt = issuedAt + lifetimeSeconds;
     const { protocol } = attestation;
     const envelope = { issuer, developer, build, issuedAt, expiresAt, protocol };
     const claims = earClaims(attestation.submodules, envelope);
-    const signed = `${this.#header}.${Buffer.from(writeJson(claims)).toString("base64url")}`;
-    const signature = signer.sign(Buffer.from(signed, "latin1")).toString("base64url");
-    return { token: `${signed}.${signature}`, claims, expiresAt: expiresAt * 1000 };
+    const signed = `${this.#headerFor(signer)}.${Buffer.from(writeJson(claims)).toString("base64url")}`;
+    const signature = await signer.sign(Buffer.from(signed, "latin1"), signal);
+    return { token: `${signed}.${signature.toString("base64url")}`, claims, expiresAt: expiresAt * 1000 };
+  }
+
+  #headerFor(signer: TokenSigner): string {
+    if (this.#header?.signer !== signer) {
+      const text = Buffer.from(writeJson(header(signer, this.#options.embedKey))).toString("base64url");
+      this.#header = { signer, text };
+    }
+    return this.#header.text;
   }
 }
 
-function header({ signer, embedKey }: TokenIssuerOptions): JsonObject {
+function header(signer: TokenSigner, embedKey: boolean): JsonObject {
   const { use: _, kid, ...jwk } = signer.publicJwk;
   return {
     typ: "JWT",

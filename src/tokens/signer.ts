@@ -1,136 +1,124 @@
-import {
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  sign,
-  X509Certificate,
-} from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readPem } from "../crypto/pem.ts";
-import { KbsError } from "../errors.ts";
+import { signWith } from "../crypto/signature-algorithms.ts";
+import { JsonSyntaxError, readJson } from "../json/read.ts";
 import type { JsonObject } from "../json/value.ts";
-import { createFile, ensureFolder } from "../storage/atomic-files.ts";
-import type { VerificationKey } from "./algorithms.ts";
-import { ecThumbprint, p256PublicJwk } from "./jwk.ts";
+import { isObject } from "../json/write.ts";
+import { keyFits, type VerificationKey } from "./algorithms.ts";
+import { jwkThumbprint, publicJwkOf } from "./jwk.ts";
 
-/** Signs attestation tokens. */
-export interface TokenSigner {
-  readonly algorithm: "ES256";
+/** Algorithms that tokens are signed with here; every COSE and JOSE library knows them. */
+export const SIGNING_ALGORITHMS = ["ES256", "ES384", "EdDSA"] as const;
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number];
+
+/** What relying parties learn of a signing key. */
+export interface PublicSigningKey {
+  readonly algorithm: SigningAlgorithm;
   /** RFC 7638 thumbprint. */
   readonly kid: string;
-  /** Public key as published: `kty crv x y alg kid use`, and `x5c` when it has a certificate chain. */
+  /** As published: `kty crv x y alg kid use`, and `x5c` and `x5u` when there is a certificate chain. */
   readonly publicJwk: JsonObject;
   readonly verificationKey: VerificationKey;
-  /**
-   * @param data - JWS signing input
-   * @returns 64 bytes, r and s (RFC 7518 §3.4)
-   */
-  sign(data: Buffer): Buffer;
+  /** DER certificates, leaf first; empty when there are none. */
+  readonly chain: readonly Buffer[];
 }
 
-/** Permission bits of everybody but the owner. */
-const OTHERS = 0o077;
+/**
+ * Signs attestation tokens with one key, which may rest in this process or in a machine of its own: whoever asks
+ * waits for an answer and gives a signal that ends the waiting.
+ */
+export interface TokenSigner extends PublicSigningKey {
+  /**
+   * @param data - what is signed: the JWS signing input, or the COSE Sig_structure
+   * @returns as JOSE and COSE carry it; for ECDSA r and s of fixed width (RFC 7518 §3.4)
+   * @throws KbsError `signer-unavailable`
+   */
+  sign(data: Buffer, signal: AbortSignal): Promise<Buffer>;
+}
+
+/** Certificates of a signing key. */
+export interface SignerChain {
+  /** DER, leaf first; the leaf must be for the key. */
+  readonly certificates: readonly Buffer[];
+  /** Where others can fetch them: `x5u`. */
+  readonly url?: string | undefined;
+}
 
 /**
- * @param chain - DER certificates, leaf first
- * @throws TypeError when the key is not P-256, or the leaf is for another key
+ * The public side of a signing key.
+ * @throws TypeError when the key does not fit the algorithm, or the leaf is for another key
  */
-export function createSigner(privateKey: KeyObject, chain: readonly Buffer[] = []): TokenSigner {
-  const publicKey = createPublicKey(privateKey);
-  const bare = p256PublicJwk(publicKey);
-  const [leaf] = chain;
-  if (leaf !== undefined && !new X509Certificate(leaf).publicKey.equals(publicKey))
+export function publicSigningKey(
+  key: KeyObject,
+  algorithm: SigningAlgorithm = "ES256",
+  chain: SignerChain = { certificates: [] },
+): PublicSigningKey {
+  if (!keyFits(algorithm, key)) throw new TypeError(`the signing key does not fit ${algorithm}`);
+  const [leaf] = chain.certificates;
+  if (leaf !== undefined && !new X509Certificate(leaf).publicKey.equals(key))
     throw new TypeError("the first certificate is not for the signing key");
-  const kid = ecThumbprint(bare);
-  const x5c = chain.map((der) => der.toString("base64"));
+  const bare = publicJwkOf(key);
+  const kid = jwkThumbprint(bare);
+  const x5c = chain.certificates.map((der) => der.toString("base64"));
+  const certified = { ...(chain.url === undefined ? {} : { x5u: chain.url }), x5c };
   return {
-    algorithm: "ES256",
+    algorithm,
     kid,
-    publicJwk: { ...bare, alg: "ES256", kid, use: "sig", ...(x5c.length === 0 ? {} : { x5c }) },
-    verificationKey: { kid, algorithm: "ES256", key: publicKey },
-    sign: (data) => sign("sha256", data, { key: privateKey, dsaEncoding: "ieee-p1363" }),
+    publicJwk: { ...bare, alg: algorithm, kid, use: "sig", ...(x5c.length === 0 ? {} : certified) },
+    verificationKey: { kid, algorithm, key },
+    chain: chain.certificates,
   };
 }
 
 /**
- * A signer from PEM texts.
- *
- * @param keyPem - P-256, PKCS#8 or SEC 1, not encrypted
- * @param chainPem - certificates, leaf first; the leaf must be for the key
- * @throws TypeError
+ * A signer whose key is in this process's memory.
+ * @throws TypeError when the key does not fit the algorithm, or the leaf is for another key
  */
-export function signerFromPem(keyPem: string, chainPem?: string): TokenSigner {
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(keyPem);
-  } catch (cause) {
-    throw new TypeError("the signing key is not an unencrypted PEM private key", { cause });
-  }
-  return createSigner(key, chainPem === undefined ? [] : certificatesOf(chainPem));
+export function createSigner(
+  privateKey: KeyObject,
+  algorithm: SigningAlgorithm = "ES256",
+  chain?: SignerChain,
+): TokenSigner {
+  const publicKey = publicSigningKey(createPublicKey(privateKey), algorithm, chain);
+  return { ...publicKey, sign: async (data) => signWith(algorithm, privateKey, data) };
 }
 
 /**
- * Reads the signing key, and makes it when the file is not there: P-256, PKCS#8, mode 0600. Several processes
- * may start at once; one of them makes the key, all of them use it.
- *
- * @throws KbsError `internal`: the file is unusable, or others may read it; `storage-unavailable`
+ * A private key from a file's text.
+ * @param text - PEM (PKCS#8 or SEC 1, not encrypted) or a private JWK
+ * @throws TypeError
  */
-export async function loadOrCreateSigner(
-  keyFile: string,
-): Promise<{ signer: TokenSigner; created: boolean }> {
-  const created = await createKeyFile(resolve(keyFile));
-  if (((await modeOf(keyFile)) & OTHERS) !== 0)
-    throw unusable(keyFile, "the token signing key is open to other users; chmod 600 it, or make a new one");
-  return { signer: await readSigner(keyFile), created };
-}
-
-async function createKeyFile(path: string): Promise<boolean> {
-  if (await exists(path)) return false;
-  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const pem = privateKey.export({ type: "pkcs8", format: "pem" });
+export function privateKeyFrom(text: string): KeyObject {
+  const jwk = text.trimStart().startsWith("{") ? jwkIn(text) : undefined;
   try {
-    await ensureFolder(dirname(path));
-    return await createFile(path, Buffer.from(pem));
+    return jwk === undefined ? createPrivateKey(text) : createPrivateKey({ key: jwk, format: "jwk" });
   } catch (cause) {
-    throw new KbsError("storage-unavailable", `${path} cannot be written.`, { cause });
+    throw new TypeError("the signing key is not an unencrypted private key in PEM or JWK form", { cause });
   }
 }
 
-async function modeOf(file: string): Promise<number> {
+function jwkIn(text: string): Record<string, string> | undefined {
   try {
-    return (await stat(file)).mode;
-  } catch (cause) {
-    throw unusable(file, "it cannot be read", cause);
+    const jwk = readJson(text);
+    if (!isObject(jwk)) return undefined;
+    const members = Object.entries(jwk).filter((entry): entry is [string, string] => {
+      return typeof entry[1] === "string";
+    });
+    return Object.fromEntries(members);
+  } catch (error) {
+    if (error instanceof JsonSyntaxError) return undefined;
+    throw error;
   }
 }
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function readSigner(file: string): Promise<TokenSigner> {
-  try {
-    return signerFromPem(await readFile(file, "utf8"));
-  } catch (cause) {
-    throw unusable(file, "it must be a readable PEM P-256 key", cause);
-  }
-}
-
-function certificatesOf(pem: string): Buffer[] {
+/**
+ * Certificates of a PEM text, in its order.
+ * @throws TypeError when there is none
+ */
+export function certificatesOf(pem: string): readonly Buffer[] {
   const chain = readPem(pem)
     .filter(({ label }) => label === "CERTIFICATE")
     .map(({ der }) => der);
   if (chain.length === 0) throw new TypeError("the certificate chain holds no PEM certificate");
   return chain;
-}
-
-function unusable(file: string, reason: string, cause?: unknown): KbsError {
-  return new KbsError("internal", `${file}: ${reason}.`, cause === undefined ? {} : { cause });
 }

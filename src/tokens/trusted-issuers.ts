@@ -9,7 +9,7 @@ import { HttpsDocuments } from "./https-documents.ts";
 import { parseKeySet } from "./jwk.ts";
 import { FixedKeys, type KeySource } from "./key-source.ts";
 import { RemoteKeySet } from "./remote-key-set.ts";
-import type { TokenSigner } from "./signer.ts";
+import { SIGNING_ALGORITHMS } from "./signer.ts";
 import type { TrustedIssuer } from "./verify.ts";
 
 /** One entry of `tokens.trustedIssuers`: exactly one of the four sources of keys is given. */
@@ -34,14 +34,14 @@ export interface TrustedIssuersWorld {
   readonly onFailure: (issuer: string, error: unknown) => void;
 }
 
-/** This server as an issuer: trusted by the key in its memory, without any configuration. */
-export function ownIssuer(signer: TokenSigner, issuer: string): TrustedIssuer {
+/** This server as an issuer: trusted by the keys in its memory, without any configuration. */
+export function ownIssuer(keys: KeySource, issuer: string): TrustedIssuer {
   return {
     name: "self",
     issuer,
     audience: undefined,
-    algorithms: [signer.algorithm],
-    keys: new FixedKeys([signer.verificationKey]),
+    algorithms: SIGNING_ALGORITHMS,
+    keys,
   };
 }
 

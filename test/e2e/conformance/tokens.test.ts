@@ -4,7 +4,7 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { openResponse } from "../../../src/cli/guest/decrypt.ts";
 import type { JsonObject } from "../../../src/json/value.ts";
-import { ecThumbprint, p256PublicJwk } from "../../../src/tokens/jwk.ts";
+import { jwkThumbprint, p256PublicJwk } from "../../../src/tokens/jwk.ts";
 import { type Issued, issueCertificate } from "../../support/certificates.ts";
 import { type Answer, type Product, product } from "../../support/product.ts";
 import { compact, NOW, p256, signAs, TEE_KEY } from "../../support/tokens.ts";
@@ -128,7 +128,7 @@ describe("keys", () => {
     for (const header of [
       { alg: "ES256", jwk },
       { alg: "ES256", kid: "ec", jwk },
-      { alg: "ES256", kid: ecThumbprint(jwk), jwk },
+      { alg: "ES256", kid: jwkThumbprint(jwk), jwk },
       { alg: "ES256", jku: `${url}/jku` },
       { alg: "ES256", x5u: `${url}/x5u` },
       { alg: "ES256", kid: `${url}/kid` },

@@ -9,17 +9,21 @@ import type { JsonObject } from "../../../src/json/value.ts";
 import { discoveryDocument, keySetDocument } from "../../../src/tokens/documents.ts";
 import { EAR_PROFILE, type EarSubmodule } from "../../../src/tokens/ear.ts";
 import { TokenIssuer, type TokenIssuerOptions } from "../../../src/tokens/issue.ts";
-import { createSigner, loadOrCreateSigner, signerFromPem } from "../../../src/tokens/signer.ts";
+import { certificatesOf, createSigner, privateKeyFrom } from "../../../src/tokens/signer.ts";
+import { loadOrCreateSigner } from "../../../src/tokens/signer-files.ts";
+import { SigningKeys } from "../../../src/tokens/signing-keys.ts";
 import { ownIssuer } from "../../../src/tokens/trusted-issuers.ts";
 import { TokenVerifier } from "../../../src/tokens/verify.ts";
 import { testAuthority } from "../../support/tls-certificates.ts";
 import { NOW, NOW_SECONDS, p256, TEE_KEY } from "../../support/tokens.ts";
 
 const signer = createSigner(p256().privateKey);
+const keys = new SigningKeys([{ signer }], { publishMs: 300_000, overlapMs: 360_000, now: () => NOW });
+const SIGNAL = new AbortController().signal;
 
 function issuer(changes: Partial<TokenIssuerOptions> = {}): TokenIssuer {
   return new TokenIssuer({
-    signer,
+    keys,
     issuer: "keywarden",
     developer: "https://kbs.example",
     build: "keywarden 0.1.0",
@@ -51,8 +55,11 @@ function payloadOf(token: string): unknown {
   return readJson(Buffer.from(token.split(".")[1] ?? "", "base64url"));
 }
 
-test("AS-041 AS-042 AS-040 P36 the payload has the members of an EAR and no others", () => {
-  const { token, claims, expiresAt } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+test("AS-041 AS-042 AS-040 P36 the payload has the members of an EAR and no others", async () => {
+  const { token, claims, expiresAt } = await issuer().issue(
+    { submodules: [cpu()], protocol: undefined },
+    SIGNAL,
+  );
   expect(payloadOf(token)).toEqual(claims);
   expect(claims).toEqual({
     eat_profile: EAR_PROFILE,
@@ -72,14 +79,14 @@ test("AS-041 AS-042 AS-040 P36 the payload has the members of an EAR and no othe
   expect(expiresAt).toBe((NOW_SECONDS + 300) * 1000);
 });
 
-test("AS-043 the header: JWT, ES256, the kid and the key with coordinates of 32 bytes", () => {
-  const { token } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+test("AS-043 the header: JWT, ES256, the kid and the key with coordinates of 32 bytes", async () => {
+  const { token } = await issuer().issue({ submodules: [cpu()], protocol: undefined }, SIGNAL);
   const header = decodeProtectedHeader(token);
   expect(header).toMatchObject({ typ: "JWT", alg: "ES256", kid: signer.kid });
   expect(header.jwk).toMatchObject({ kty: "EC", crv: "P-256", alg: "ES256" });
   expect(header.jwk?.x).toHaveLength(43);
   expect(header.jwk?.y).toHaveLength(43);
-  const bare = issuer({ embedKey: false }).issue({ submodules: [cpu()], protocol: undefined });
+  const bare = await issuer({ embedKey: false }).issue({ submodules: [cpu()], protocol: undefined }, SIGNAL);
   expect(decodeProtectedHeader(bare.token)).toEqual({ typ: "JWT", alg: "ES256", kid: signer.kid });
 });
 
@@ -92,27 +99,27 @@ test("AS-043 coordinates with leading zero bytes keep their width", () => {
 });
 
 test("AS-048 another JOSE library verifies the token with the header's key and with the key set", async () => {
-  const { token } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+  const { token } = await issuer().issue({ submodules: [cpu()], protocol: undefined }, SIGNAL);
   const options = { currentDate: new Date(NOW), algorithms: ["ES256"], issuer: "keywarden" };
   const { jwk } = decodeProtectedHeader(token);
   await expect(jwtVerify(token, await importJWK({ ...jwk }, "ES256"), options)).resolves.toBeDefined();
   // The document is what a client would read; its members were written by the code under test.
-  const set = keySetDocument(signer) as unknown as JSONWebKeySet;
+  const set = keySetDocument([signer]) as unknown as JSONWebKeySet;
   await expect(jwtVerify(token, createLocalJWKSet(set), options)).resolves.toBeDefined();
 });
 
 test("AS-047 the key set shows the key of the header; discovery leads to it", () => {
-  expect(keySetDocument(signer)).toEqual({ keys: [signer.publicJwk] });
+  expect(keySetDocument([signer])).toEqual({ keys: [signer.publicJwk] });
   expect(signer.publicJwk).not.toHaveProperty("d");
-  expect(discoveryDocument("https://kbs.example", "keywarden", signer)).toMatchObject({
+  expect(discoveryDocument("https://kbs.example", "keywarden", [signer])).toMatchObject({
     issuer: "keywarden",
     jwks_uri: "https://kbs.example/.well-known/jwks.json",
   });
 });
 
-test("AS-053 integers beyond 2^53 are exact; those beyond 64 signed bits are text", () => {
+test("AS-053 integers beyond 2^53 are exact; those beyond 64 signed bits are text", async () => {
   const evidence = { snp: { a: 2n ** 63n - 1n, b: 2n ** 63n, c: [-(2n ** 63n) - 1n], d: 9007199254740993n } };
-  const { token } = issuer().issue({ submodules: [cpu(evidence)], protocol: undefined });
+  const { token } = await issuer().issue({ submodules: [cpu(evidence)], protocol: undefined }, SIGNAL);
   expect(payloadOf(token)).toHaveProperty("submods.cpu0");
   const text = Buffer.from(token.split(".")[1] ?? "", "base64url").toString();
   expect(text).toContain(
@@ -120,15 +127,18 @@ test("AS-053 integers beyond 2^53 are exact; those beyond 64 signed bits are tex
   );
 });
 
-test("AS-038 extensions are members of the submodule", () => {
+test("AS-038 extensions are members of the submodule", async () => {
   const extensions = { "ear.trustee.identifiers": { validated: {} } };
-  const { claims } = issuer().issue({ submodules: [cpu({}, { extensions })], protocol: undefined });
+  const { claims } = await issuer().issue(
+    { submodules: [cpu({}, { extensions })], protocol: undefined },
+    SIGNAL,
+  );
   expect(claims).toHaveProperty(["submods", "cpu0", "ear.trustee.identifiers"], { validated: {} });
 });
 
 test("AS-060 P38 own tokens are trusted without configuration, and remembered without another look", async () => {
-  const own = ownIssuer(signer, "keywarden");
-  const { token, claims } = issuer().issue({ submodules: [cpu()], protocol: undefined });
+  const own = ownIssuer(keys, "keywarden");
+  const { token, claims } = await issuer().issue({ submodules: [cpu()], protocol: undefined }, SIGNAL);
   const fresh = new TokenVerifier({ issuers: [own], now: () => NOW });
   await expect(fresh.verify(token, AbortSignal.timeout(1000))).resolves.toMatchObject({
     claims,
@@ -141,9 +151,9 @@ test("AS-060 P38 own tokens are trusted without configuration, and remembered wi
 });
 
 test("a device attested alone gets a token, which releases nothing here", async () => {
-  const own = ownIssuer(signer, "keywarden");
+  const own = ownIssuer(keys, "keywarden");
   const gpu = cpu({}, { name: "gpu0" });
-  const { token, claims } = issuer().issue({ submodules: [gpu], protocol: undefined });
+  const { token, claims } = await issuer().issue({ submodules: [gpu], protocol: undefined }, SIGNAL);
   const verifier = new TokenVerifier({ issuers: [own], now: () => NOW });
   verifier.rememberIssued(token, claims, own);
   await expect(verifier.verify(token, AbortSignal.timeout(1000))).rejects.toMatchObject({
@@ -151,8 +161,8 @@ test("a device attested alone gets a token, which releases nothing here", async 
   });
 });
 
-test("the mark of a guest of protocol 0.1", () => {
-  const { claims } = issuer().issue({ submodules: [cpu()], protocol: "0.1" });
+test("the mark of a guest of protocol 0.1", async () => {
+  const { claims } = await issuer().issue({ submodules: [cpu()], protocol: "0.1" }, SIGNAL);
   expect(claims).toHaveProperty(["keywarden.protocol"], "0.1");
 });
 
@@ -198,16 +208,19 @@ describe("signing keys", () => {
 
   test.each(["P-384", "P-521", "secp256k1"])("AS-046 a key on %s is refused", (namedCurve) => {
     const pem = generateKeyPairSync("ec", { namedCurve }).privateKey.export({ type: "pkcs8", format: "pem" });
-    expect(() => signerFromPem(String(pem))).toThrow(TypeError);
+    expect(() => createSigner(privateKeyFrom(String(pem)))).toThrow(TypeError);
   });
 
   test("AS-044 x5c holds the chain in file order; a leaf for another key is refused", async () => {
     const authority = await testAuthority();
     const { key, cert } = await authority.issue("signer");
-    const chained = signerFromPem(key, `${cert}\n${authority.pem}`);
+    const chained = createSigner(privateKeyFrom(key), "ES256", {
+      certificates: certificatesOf(`${cert}\n${authority.pem}`),
+    });
     const der = (pem: string) => pem.replace(/-----[A-Z ]+-----|\s/g, "");
     expect(chained.publicJwk["x5c"]).toEqual([der(cert), der(authority.pem)]);
     const other = await authority.issue("other");
-    expect(() => signerFromPem(key, other.cert)).toThrow(TypeError);
+    const certificates = certificatesOf(other.cert);
+    expect(() => createSigner(privateKeyFrom(key), "ES256", { certificates })).toThrow(TypeError);
   });
 });
