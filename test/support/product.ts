@@ -136,8 +136,9 @@ export interface Handshake {
 export async function openHandshake(
   server: Product,
   attester: Attester = sampleAttester,
+  extraParams: unknown = "",
 ): Promise<Handshake> {
-  const request = JSON.stringify({ version: "0.4.0", tee: attester.tee, "extra-params": "" });
+  const request = JSON.stringify({ version: "0.4.0", tee: attester.tee, "extra-params": extraParams });
   const { json, cookie = "" } = await server.send("POST", "/kbs/v0/auth", { body: request });
   const nonce = String(json["nonce"]);
   const key = generateTeeKey("p256");

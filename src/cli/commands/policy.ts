@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
-import type { JsonObject } from "../../json/value.ts";
+import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { isArray, isObject, member } from "../../json/write.ts";
-import { readStringList } from "../answers.ts";
+import { readAnswer, readStringList } from "../answers.ts";
 import { type AdminOptions, addAdminOptions, callAdminApi, printResult } from "../connection.ts";
 import { readNamedFileOrInput } from "../files.ts";
 import { registerPolicyTools } from "../policy-tools.ts";
@@ -37,6 +37,11 @@ export function registerPolicy(program: Command, world: World): void {
     .addOption(new Option("--kind <kind>", "only this kind").choices(KINDS))
     .option("--json", "print the result as JSON")
     .action((options: ListOptions) => listPolicies(world, options));
+  addAdminOptions(group.command("diff"))
+    .description("show how the server's appraisal policies differ from the ones that come with it")
+    .option("--id <id>", "only this policy, default_cpu say")
+    .option("--json", "print the result as JSON")
+    .action((options: Omit<Options, "kind">) => diffPolicies(world, options));
   registerPolicyTools(group, world);
 }
 
@@ -115,6 +120,35 @@ async function listPolicies(world: World, options: ListOptions): Promise<void> {
       policies.push({ kind, id });
   const lines = policies.map(({ kind, id }) => `${kind}\t${id}\n`).join("");
   printResult(world, options.json, { policies }, lines);
+}
+
+/** `GET attestation-policy?compare=shipped`: the server knows both texts, this program may be of another release. */
+async function diffPolicies(world: World, options: Omit<Options, "kind">): Promise<void> {
+  const path = options.id === undefined ? "attestation-policy" : policyPath("attestation", options.id);
+  const answer = readAnswer(await callAdminApi(options, { method: "GET", path: `${path}?compare=shipped` }));
+  const differences = (isArray(answer) ? answer : [answer]).filter(
+    (each) => isObject(each) && member(each, "differs") === true,
+  );
+  const none =
+    options.id === undefined
+      ? "Every appraisal policy that comes with the server is in force as it is.\n"
+      : `${options.id} is the shipped policy.\n`;
+  const text = differences.map(differenceText).join("\n");
+  printResult(world, options.json, { differences }, differences.length === 0 ? none : text);
+}
+
+const CHANGED: ReadonlyMap<JsonValue, string> = new Map([
+  [true, "The shipped policy has become another one since: see what is new in it."],
+  [false, "The shipped policy is still the one that it replaced."],
+]);
+
+function differenceText(difference: JsonValue): string {
+  if (!isObject(difference)) return "";
+  const { name, version, by, at, shippedChanged, diff } = difference;
+  const head = `${String(name)}: stored by ${String(by)}, ${String(at)} (version ${String(version)}).`;
+  const change = CHANGED.get(shippedChanged ?? null) ?? "What was shipped when it was stored is not known.";
+  const lines = typeof diff === "string" ? diff : "The two texts have too little in common to be compared.\n";
+  return `${head} ${change}\n${lines}`;
 }
 
 function policyPath(kind: Kind, id: string): string {

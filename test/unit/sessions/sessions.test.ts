@@ -250,3 +250,15 @@ describe("sessions", () => {
     expect(nonceEquals(textNonce("AA=="), "AB==")).toBe(false);
   });
 });
+
+test("AS-097 the policy that the guest chose comes back with the session, and none when it chose none", () => {
+  const { sessions } = setUp();
+  const chosen = sessions.open({ ...snp, policyId: "team-a/strict" });
+  expect(decodeSession(encodeSession(chosen.session))).toEqual(chosen.session);
+  expect(sessions.load(chosen.cookie).policyId).toBe("team-a/strict");
+  const plain = sessions.open(snp);
+  expect(encodeSession(plain.session)[0]).toBe(1);
+  expect(decodeSession(encodeSession(plain.session))).toEqual(plain.session);
+  for (const policyId of ["", "x".repeat(201)])
+    expect(() => encodeSession({ ...plain.session, policyId })).toThrow(RangeError);
+});
