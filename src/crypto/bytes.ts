@@ -30,6 +30,27 @@ export function fromHex(text: string): Buffer | undefined {
   return text.length % 2 === 0 && /^[0-9a-fA-F]*$/.test(text) ? Buffer.from(text, "hex") : undefined;
 }
 
+/**
+ * Reads standard base64 with its padding, in the one form an encoder writes.
+ *
+ * @returns undefined for anything else; `Buffer.from(text, "base64")` passes over what it cannot read
+ */
+export function fromBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64");
+  return bytes.toString("base64") === text ? bytes : undefined;
+}
+
+/**
+ * Reads URL-safe base64, with its padding or without any.
+ *
+ * @returns undefined for anything else
+ */
+export function fromBase64Url(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, "base64url");
+  const plain = bytes.toString("base64url");
+  return text === plain || text === plain + "=".repeat(-plain.length & 3) ? bytes : undefined;
+}
+
 /** `bytes` followed by zeros up to `length`; longer input is cut to its first `length` bytes. */
 export function resize(bytes: Uint8Array, length: number): Buffer {
   const out = Buffer.alloc(length);

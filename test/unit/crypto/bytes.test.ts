@@ -1,6 +1,14 @@
 import { generateKeyPairSync, sign } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
-import { equalBytes, fromHex, isZero, resize, toHex } from "../../../src/crypto/bytes.ts";
+import {
+  equalBytes,
+  fromBase64,
+  fromBase64Url,
+  fromHex,
+  isZero,
+  resize,
+  toHex,
+} from "../../../src/crypto/bytes.ts";
 import { verifyP384 } from "../../../src/crypto/ecdsa.ts";
 import { looksLikePem, readPem, writePem } from "../../../src/crypto/pem.ts";
 
@@ -16,6 +24,21 @@ describe("bytes", () => {
     expect(fromHex("00fF")).toEqual(Buffer.from([0, 255]));
     expect(fromHex("")).toEqual(Buffer.alloc(0));
     for (const text of ["0", "0g", "zz", "00 ff", "0x00"]) expect(fromHex(text)).toBeUndefined();
+  });
+
+  test("base64 is read in the one form an encoder writes", () => {
+    expect(fromBase64("AP/+")).toEqual(Buffer.from([0, 255, 254]));
+    expect(fromBase64("AA==")).toEqual(Buffer.from([0]));
+    for (const text of ["AA", "AA=", "AB==", "A", "AP_-", "AP/+\n", " AP/+", "AA==AA=="])
+      expect(fromBase64(text)).toBeUndefined();
+  });
+
+  test("URL-safe base64 is read with its padding or without any", () => {
+    for (const text of ["AA", "AA=="]) expect(fromBase64Url(text)).toEqual(Buffer.from([0]));
+    expect(fromBase64Url("AP_-")).toEqual(Buffer.from([0, 255, 254]));
+    expect(fromBase64Url("")).toEqual(Buffer.alloc(0));
+    for (const text of ["AA=", "AA===", "AB", "A", "AP/+", "AP_-=", "!", "AA\n"])
+      expect(fromBase64Url(text)).toBeUndefined();
   });
 
   test("resize pads with zeros or cuts", () => {

@@ -73,3 +73,8 @@ export function matchesDigest(quote: Quote, values: PcrValues, hash: HashName): 
 export function extendedOnce(hash: HashName, value: Uint8Array): Buffer {
   return createHash(hash).update(Buffer.alloc(BANKS[hash].bytes)).update(value).digest();
 }
+
+/** `pcr08`, as claims name a register. */
+export function pcrName(pcr: number): string {
+  return `pcr${String(pcr).padStart(2, "0")}`;
+}

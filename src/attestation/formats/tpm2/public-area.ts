@@ -200,3 +200,14 @@ export function endorsementKeyFault(area: PublicArea): string | undefined {
     (symmetric.keyBits === 128 || symmetric.keyBits === 256);
   return isAesCfb ? undefined : "its symmetric algorithm is not AES-128-CFB or AES-256-CFB";
 }
+
+/**
+ * Whether a signature is by the key's own scheme: a restricted key signs with no other. ECDAA and the like do not get
+ * this far.
+ */
+export function isOwnScheme(
+  { scheme, schemeHash }: PublicArea,
+  signature: { readonly scheme: "rsassa" | "rsapss" | "ecdsa"; readonly hash: HashName },
+): boolean {
+  return scheme === ALG[signature.scheme] && schemeHash === HASHES[signature.hash].id;
+}
