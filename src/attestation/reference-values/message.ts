@@ -1,6 +1,9 @@
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { isObject, member } from "../../json/write.ts";
+import { extractCorim } from "./extract-corim.ts";
+import { extractInToto } from "./extract-in-toto.ts";
 import { extractSample } from "./extract-sample.ts";
+import { extractSwid } from "./extract-swid.ts";
 import {
   type Extraction,
   type Extractor,
@@ -21,6 +24,9 @@ import { parseTime } from "./times.ts";
 /** One extractor per message type: payload in, named values out. */
 const EXTRACTORS: Readonly<Record<string, Extractor>> = {
   sample: extractSample,
+  swid: extractSwid,
+  corim: extractCorim,
+  "in-toto": extractInToto,
 };
 
 /** A message read: what it wants to set, and what for. Nobody has vouched for it yet. */
