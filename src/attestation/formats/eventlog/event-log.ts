@@ -30,15 +30,7 @@ export const DEFAULT_MAX_EVENTS = 100_000;
 export const MOST_LOG_BYTES = 64 * 1024 * 1024;
 export const MOST_EVENTS = 1_000_000;
 
-export type LogFormat =
-  | "tcg2"
-  | "tcg1.2"
-  | "cel-tlv"
-  | "cel-json"
-  | "cel-cbor"
-  | "keylime-cel"
-  | "ima-ascii"
-  | "ima-binary";
+export type LogFormat = "tcg2" | "tcg1.2" | "cel-tlv" | "cel-json" | "cel-cbor";
 
 /** `pcr`: a TPM's; `cc`: a measurement register of a confidential VM (UEFI: CC_MR_INDEX); `nv`: a TPM's NV index. */
 export type RegisterKind = "pcr" | "cc" | "nv";
@@ -116,10 +108,10 @@ export class EventLog implements Iterable<LogEvent> {
   readonly consumed: number;
   readonly end: EventLogParts["end"];
   readonly notes: readonly string[];
-  readonly #offsets: Uint32Array;
-  readonly #read: EventLogParts["read"];
+  readonly #parts: EventLogParts;
 
   constructor(parts: EventLogParts) {
+    this.#parts = parts;
     this.format = parts.format;
     this.algorithms = parts.algorithms;
     this.specId = parts.specId;
@@ -128,19 +120,22 @@ export class EventLog implements Iterable<LogEvent> {
     this.consumed = parts.consumed;
     this.end = parts.end;
     this.notes = parts.notes ?? [];
-    this.#offsets = parts.offsets;
-    this.#read = parts.read;
   }
 
   get count(): number {
-    return this.#offsets.length;
+    return this.#parts.offsets.length;
   }
 
   /** @throws RangeError for an index the log does not have */
   event(index: number): LogEvent {
-    const position = this.#offsets[index];
+    const position = this.#parts.offsets[index];
     if (position === undefined) throw new RangeError(`the log has no event ${index}`);
-    return this.#read(position, index);
+    return this.#parts.read(position, index);
+  }
+
+  /** The same log with one more remark. */
+  withNote(note: string): EventLog {
+    return new EventLog({ ...this.#parts, notes: [...this.notes, note] });
   }
 
   *[Symbol.iterator](): Iterator<LogEvent> {
