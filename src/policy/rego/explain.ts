@@ -30,12 +30,23 @@ export interface BranchReport {
   readonly seen: readonly SeenValue[];
   /** Rules that the literal asked and that did not help. */
   readonly because: readonly WhyNot[];
+  /** Of a body that holds: its literals in the order of evaluation, with what they saw and the rules they asked. */
+  readonly held: readonly HeldLiteral[];
+}
+
+export interface HeldLiteral {
+  readonly text: string;
+  readonly location: Location;
+  readonly seen: readonly SeenValue[];
+  readonly because: readonly WhyNot[];
 }
 
 export interface WhyNot {
   readonly rule: string;
   /** The value as Rego source; undefined when the rule has none. */
   readonly value: string | undefined;
+  /** Where the value stands that the rule has when no body holds; undefined when there is no such value. */
+  readonly defaultAt: Location | undefined;
   readonly branches: readonly BranchReport[];
 }
 
@@ -48,11 +59,21 @@ export interface Explanation {
 const MAX_DEPTH = 8;
 const MAX_VALUE_LENGTH = 64;
 
+export interface ExplainOptions {
+  /** Values longer than this are cut; characters of Rego source. */
+  readonly maxValueLength?: number;
+}
+
 /** Evaluates with probes and tells why the answer is what it is. @throws NeedHostValue; nothing else */
-export function explain(policy: Policy, rulePath: string, request: EvaluationRequest = {}): Explanation {
-  const record = new Recorder();
+export function explain(
+  policy: Policy,
+  rulePath: string,
+  request: EvaluationRequest = {},
+  { maxValueLength = MAX_VALUE_LENGTH }: ExplainOptions = {},
+): Explanation {
+  const record = new Recorder(maxValueLength);
   const outcome = evaluateRule(policy, rulePath, { ...request, probe: record });
-  const teller = new Teller(policy, record);
+  const teller = new Teller(policy, record, maxValueLength);
   return { outcome, whyNot: teller.rule(rulePath, 0) };
 }
 
@@ -62,11 +83,19 @@ interface Attempt {
   seen: readonly SeenValue[];
   /** What the body of an `every` saw last: the element that failed. */
   inner: readonly SeenValue[];
+  /** What each literal of the body saw on the way to the first solution, by its place in the order of evaluation. */
+  readonly steps: Map<number, { readonly site: LiteralSite; readonly seen: readonly SeenValue[] }>;
 }
 
 class Recorder extends SilentProbe {
+  readonly #maxLength: number;
   readonly attempts: Map<string, Attempt> = new Map();
   readonly values: Map<string, Value | undefined> = new Map();
+
+  constructor(maxLength: number) {
+    super();
+    this.#maxLength = maxLength;
+  }
 
   override exitRule(rule: DocNode, value: Value | undefined): void {
     this.values.set(rule.name, value);
@@ -74,7 +103,8 @@ class Recorder extends SilentProbe {
 
   override enterBranch(branch: BranchSite): void {
     if (this.attempts.has(branch.id)) return;
-    this.attempts.set(branch.id, { succeeded: false, deepest: undefined, seen: [], inner: [] });
+    const nothing = { succeeded: false, deepest: undefined, seen: [], inner: [], steps: new Map() };
+    this.attempts.set(branch.id, nothing);
   }
 
   override exitBranch(branch: BranchSite): void {
@@ -88,24 +118,26 @@ class Recorder extends SilentProbe {
     const { deepest } = attempt;
     if (site.level === 1) {
       const isInside = deepest?.literal.statement.k === "every" && site.index > deepest.index;
-      if (isInside) attempt.inner = seenBy(site, frame, e);
+      if (isInside) attempt.inner = this.#seenBy(site, frame, e);
       return;
     }
+    const seen = this.#seenBy(site, frame, e);
+    attempt.steps.set(site.index, { site, seen });
     if (deepest !== undefined && site.index < deepest.index) return;
     attempt.deepest = site;
-    attempt.seen = seenBy(site, frame, e);
+    attempt.seen = seen;
     attempt.inner = [];
+  }
+
+  #seenBy({ watched }: LiteralSite, frame: Frame, e: Evaluation): readonly SeenValue[] {
+    return watched.map(({ text, value }) => ({ text, value: shown(value(frame, e), this.#maxLength) }));
   }
 }
 
-function seenBy({ watched }: LiteralSite, frame: Frame, e: Evaluation): readonly SeenValue[] {
-  return watched.map(({ text, value }) => ({ text, value: shown(value(frame, e)) }));
-}
-
-function shown(value: Value | undefined): string | undefined {
+function shown(value: Value | undefined, maxLength: number): string | undefined {
   if (value === undefined) return undefined;
   try {
-    return shorten(sourceForm(value, 10_000), MAX_VALUE_LENGTH);
+    return shorten(sourceForm(value, 10_000), maxLength);
   } catch (error) {
     if (error instanceof BudgetError) return "(a large value)";
     throw error;
@@ -115,11 +147,13 @@ function shown(value: Value | undefined): string | undefined {
 class Teller {
   readonly #policy: Policy;
   readonly #record: Recorder;
+  readonly #maxLength: number;
   readonly #told: Set<string> = new Set();
 
-  constructor(policy: Policy, record: Recorder) {
+  constructor(policy: Policy, record: Recorder, maxLength: number) {
     this.#policy = policy;
     this.#record = record;
+    this.#maxLength = maxLength;
   }
 
   rule(name: string, depth: number): WhyNot {
@@ -128,16 +162,21 @@ class Teller {
     const branches = clauses
       .filter((clause) => !clause.isDefault)
       .flatMap((clause) => clause.branches.map((branch) => this.#branch(clause, branch, depth)));
-    return { rule: name, value: shown(this.#record.values.get(name)), branches };
+    const value = shown(this.#record.values.get(name), this.#maxLength);
+    const defaultAt = clauses.find((clause) => clause.isDefault)?.loc;
+    return { rule: name, value, defaultAt, branches };
   }
 
   #branch(clause: IClause, branch: IBranch, depth: number): BranchReport {
     const { row, col } = branch.loc;
     const attempt = this.#record.attempts.get(`${dataPath(clause.path)} ${clause.file}:${row}:${col}`);
-    const base = { location: branch.loc, seen: [], because: [] };
+    const base = { location: branch.loc, seen: [], because: [], held: [] };
     if (attempt === undefined) return { ...base, result: "not tried" };
     const isUndefined = this.#record.values.get(dataPath(clause.path)) === undefined;
-    if (attempt.succeeded) return { ...base, result: isUndefined ? "no value" : "succeeded" };
+    if (attempt.succeeded)
+      return isUndefined
+        ? { ...base, result: "no value" }
+        : { ...base, result: "succeeded", held: this.#held(attempt, depth) };
     if (attempt.deepest === undefined) return { ...base, result: "failed" };
     const { literal, rules } = attempt.deepest;
     const text = textAt(this.#policy.modules, literal.loc);
@@ -149,6 +188,16 @@ class Teller {
       seen: [...attempt.seen, ...attempt.inner],
       because,
     };
+  }
+
+  #held({ steps }: Attempt, depth: number): readonly HeldLiteral[] {
+    if (depth >= MAX_DEPTH) return [];
+    const inOrder = [...steps].sort(([left], [right]) => left - right);
+    return inOrder.map(([, { site, seen }]) => {
+      const { loc } = site.literal;
+      const because = this.#because(site.rules, depth);
+      return { text: textAt(this.#policy.modules, loc), location: loc, seen, because };
+    });
   }
 
   #because(rules: readonly string[], depth: number): WhyNot[] {

@@ -14,7 +14,17 @@ export {
   RegoParseError,
 } from "./errors.ts";
 export { type HostResolver, NeedHostValue } from "./evaluation.ts";
-export { type BranchReport, type Explanation, explain, renderWhyNot, type WhyNot } from "./explain.ts";
+export {
+  type BranchReport,
+  type ExplainOptions,
+  type Explanation,
+  explain,
+  type HeldLiteral,
+  renderWhyNot,
+  type SeenValue,
+  type WhyNot,
+} from "./explain.ts";
+export { explainMembers, type MemberReport, type MembersExplanation } from "./explain-members.ts";
 export { type FormatResult, formatModule } from "./format.ts";
 export { fromJson, JsonTextError, readJsonText, toJson } from "./json.ts";
 export type { InputNames, LintProfile } from "./lint/index.ts";
