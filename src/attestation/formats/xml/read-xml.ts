@@ -1,4 +1,4 @@
-import { SaxesParser, type SaxesTagNS } from "saxes";
+import { openSaxParser, type SaxTag } from "./saxes.ts";
 
 /**
  * The one door to XML (XML 1.0, Namespaces in XML 1.0), for documents from strangers: no document type, hence no
@@ -91,7 +91,7 @@ interface Open {
 
 class TreeBuilder {
   readonly #bounds: Required<XmlLimits>;
-  readonly #parser = new SaxesParser({ xmlns: true, position: true });
+  readonly #parser = openSaxParser();
   readonly #open: Open[] = [];
   #elements = 0;
   #attributes = 0;
@@ -135,7 +135,7 @@ class TreeBuilder {
       this.#refuse(`an element with more than ${this.#bounds.maxAttributes} attributes`);
   }
 
-  #opened(tag: SaxesTagNS): void {
+  #opened(tag: SaxTag): void {
     const attributes = new Map<string, string>();
     for (const { uri, local, value } of Object.values(tag.attributes))
       if (uri !== XMLNS) attributes.set(attributeKey(uri, local), value);
