@@ -30,6 +30,13 @@ export interface FsSecretStoreOptions {
 
 const UNCACHED: FsSecretStoreOptions = { cacheBytes: 0, now: () => 0 };
 const KIND = "secret";
+/**
+ * For so long a secret in memory counts as looked up, in milliseconds: under load one look at the file system does for
+ * many releases. Writers wait longer than this before they report success, so that no server that shares the folder
+ * still serves what was replaced.
+ */
+const LOOK_AGAIN_AFTER = 10;
+const WRITERS_WAIT = 15;
 const SUFFIX = ".secret";
 
 /**
@@ -71,11 +78,14 @@ export class FsSecretStore implements SecretStore {
 
   async get(path: ResourcePath, signal: AbortSignal): Promise<Uint8Array | undefined> {
     signal.throwIfAborted();
+    const at = this.#now();
+    const recent = this.#recent.checkedSince(path, at - LOOK_AGAIN_AFTER);
+    if (recent !== undefined) return recent;
     const file = this.#fileOf(path);
     try {
       const status = await describeFile(file);
       if (status === undefined) return undefined;
-      return this.#recent.get(path, status) ?? (await this.#read(path, file));
+      return this.#recent.get(path, status, at) ?? (await this.#read(path, file));
     } catch (error) {
       this.#report({ file, reason: error instanceof Error ? error.message : String(error) });
       throw storageUnavailable("reading a secret", error);
@@ -97,6 +107,7 @@ export class FsSecretStore implements SecretStore {
       await ensureFolder(join(file, ".."));
       if (!options.overwrite) return (await createFile(file, bytes)) ? "stored" : "exists";
       await replaceFile(file, bytes);
+      await noticed();
       return "stored";
     });
   }
@@ -104,7 +115,11 @@ export class FsSecretStore implements SecretStore {
   async delete(path: ResourcePath, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     this.#recent.forget(path);
-    return guarded("deleting a secret", () => removeFile(this.#fileOf(path)));
+    return guarded("deleting a secret", async () => {
+      const removed = await removeFile(this.#fileOf(path));
+      await noticed();
+      return removed;
+    });
   }
 
   async *list(signal: AbortSignal): AsyncIterable<ResourcePath> {
@@ -130,7 +145,7 @@ export class FsSecretStore implements SecretStore {
   }
 
   async #read(path: ResourcePath, file: string): Promise<Uint8Array | undefined> {
-    const at = BigInt(Math.floor(this.#now())) * 1_000_000n;
+    const at = this.#now();
     let identity: ReturnType<typeof identityOf> | undefined;
     const bytes = await readRegularFile(file, MAX_RECORD_BYTES + MAX_HEADER_BYTES, (status) => {
       identity = identityOf(status);
@@ -166,6 +181,11 @@ export class FsSecretStore implements SecretStore {
   #foreign(file: string): void {
     this.#report({ file, reason: "it is not a file this store writes; it is ignored" });
   }
+}
+
+/** Returns when every server that shares the folder looks at it again. */
+function noticed(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, WRITERS_WAIT));
 }
 
 function readSecret(path: ResourcePath, bytes: Buffer): Uint8Array {

@@ -13,6 +13,8 @@ export interface FileIdentity {
 interface Recent {
   readonly identity: FileIdentity;
   readonly value: Uint8Array;
+  /** Milliseconds; the file was this one then. */
+  checkedAt: number;
 }
 
 /** Time stamps of files advance in steps of a few milliseconds; a younger file might change without a trace. */
@@ -37,17 +39,28 @@ export class RecentValues {
     });
   }
 
-  /** A copy of the value that was read from the very file that `now` describes. */
-  get(name: string, now: FileIdentity): Uint8Array | undefined {
+  /** A copy of the value if its file was looked at since then. @param since - milliseconds */
+  checkedSince(name: string, since: number): Uint8Array | undefined {
     const found = this.#values?.get(name);
-    if (found === undefined || !sameFile(found.identity, now)) return undefined;
+    return found === undefined || found.checkedAt < since ? undefined : Uint8Array.from(found.value);
+  }
+
+  /**
+   * A copy of the value that was read from the very file that `status` describes.
+   *
+   * @param at - milliseconds, not after the moment the file was described
+   */
+  get(name: string, status: FileIdentity, at: number): Uint8Array | undefined {
+    const found = this.#values?.get(name);
+    if (found === undefined || !sameFile(found.identity, status)) return undefined;
+    found.checkedAt = Math.max(found.checkedAt, at);
     return Uint8Array.from(found.value);
   }
 
-  /** @param at - nanoseconds since the epoch, of the moment the file was described */
-  remember(name: string, identity: FileIdentity, value: Uint8Array, at: bigint): void {
-    if (at - identity.ctimeNs < SETTLED_NANOSECONDS) return;
-    this.#values?.set(name, { identity, value: Uint8Array.from(value) });
+  /** @param at - milliseconds since the epoch, not after the moment the file was described */
+  remember(name: string, identity: FileIdentity, value: Uint8Array, at: number): void {
+    if (BigInt(Math.floor(at)) * 1_000_000n - identity.ctimeNs < SETTLED_NANOSECONDS) return;
+    this.#values?.set(name, { identity, value: Uint8Array.from(value), checkedAt: at });
   }
 
   forget(name: string): void {

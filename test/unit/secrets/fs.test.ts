@@ -1,5 +1,15 @@
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rename, stat, symlink, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
 import { parseResourcePath } from "../../../src/protocol/resource-path.ts";
@@ -146,11 +156,9 @@ describe("the file store", () => {
 
   describe("with recently read secrets kept in memory", () => {
     // An hour ahead: every file is old enough to be kept.
-    const cached = () =>
-      FsSecretStore.open(join(root, "secrets"), (fault) => faults.push(fault), {
-        cacheBytes: 1 << 20,
-        now: () => Date.now() + 3_600_000,
-      });
+    const cached = (now = () => Date.now() + 3_600_000) =>
+      FsSecretStore.open(join(root, "secrets"), (fault) => faults.push(fault), { cacheBytes: 1 << 20, now });
+    const AN_HOUR_AHEAD = Date.now() + 3_600_000;
     const read = async (from: FsSecretStore) => Buffer.from((await from.get(PATH, SIGNAL)) ?? []).toString();
 
     test("a write, a deletion and a change by somebody else are seen at once", async () => {
@@ -169,10 +177,47 @@ describe("the file store", () => {
       expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
     });
 
-    test("a file damaged after it was read is not served from memory", async () => {
+    test("the file is looked at again after ten milliseconds", async () => {
+      let now = AN_HOUR_AHEAD;
+      const kept = await cached(() => now);
+      expect(await read(kept)).toBe(VALUE.toString());
+      // By hand, as no writer of ours does: it reports nothing before everybody looks again.
+      await unlink(file());
+      now += 10;
+      expect(await read(kept)).toBe(VALUE.toString());
+      now += 1;
+      expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
+    });
+
+    test("every look counts for ten milliseconds of its own", async () => {
+      let now = AN_HOUR_AHEAD;
+      const kept = await cached(() => now);
+      await read(kept);
+      now += 11;
+      await read(kept);
+      await unlink(file());
+      now += 10;
+      expect(await read(kept)).toBe(VALUE.toString());
+      now += 1;
+      expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
+    });
+
+    test("a write or deletion is reported when no other server serves the old value any more", async () => {
       const kept = await cached();
+      for (const value of ["one", "two", "three"]) {
+        await store.put(PATH, Buffer.from(value), { overwrite: true }, SIGNAL);
+        expect([await read(kept), await read(kept)]).toEqual([value, value]);
+      }
+      await store.delete(PATH, SIGNAL);
+      expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
+    });
+
+    test("a file damaged after it was read is not served from memory", async () => {
+      let now = AN_HOUR_AHEAD;
+      const kept = await cached(() => now);
       expect(await read(kept)).toBe(VALUE.toString());
       await writeFile(file(), "garbage");
+      now += 11;
       await expect(kept.get(PATH, SIGNAL)).rejects.toMatchObject({ code: "storage-unavailable" });
       await store.delete(PATH, SIGNAL);
       await symlink(join(root, "secrets", "default", "key", "two.secret"), file());
