@@ -77,6 +77,12 @@ export function readQuoteHeader(header: Buffer) {
   };
 }
 
+/** A quote begins with its version, a small number; JSON with white space or a printable character. */
+export function isBareQuote(bytes: Uint8Array): boolean {
+  const first = bytes[0];
+  return first !== undefined && first < 0x09;
+}
+
 /** @throws DcapFault `malformed` | `unsupported` | `vendor` */
 export function readQuote(bytes: Buffer): Quote {
   if (bytes.length > MAX_QUOTE_BYTES) throw malformed(`a quote of more than ${MAX_QUOTE_BYTES} bytes`);

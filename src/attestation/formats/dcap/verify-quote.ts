@@ -15,15 +15,15 @@ import { DCAP_CHECKS, type DcapCheck, DcapFault } from "./checks.ts";
 import type { DcapCollateral, DcapCollateralQuery, DcapCollateralSource } from "./collateral.ts";
 import { type PckChain, PckChains } from "./pck-chain.ts";
 import { CollateralPieces } from "./pieces.ts";
-import { type Quote, readQuote } from "./quote.ts";
+import { type Quote, readQuote, type SgxQuote, type TdQuote } from "./quote.ts";
 import { checkQe, checkTdxModule, evaluateTcb, type TcbEvaluation } from "./tcb.ts";
 import { checkCollateral, type DcapTime, type VerifiedCollateral } from "./verify-collateral.ts";
 
 type DcapTrail = Trail<DcapCheck>;
 
 /** A quote that genuine hardware made; what Intel thinks of that hardware is another question. */
-export interface AttestedQuote {
-  readonly quote: Quote;
+export interface AttestedQuote<Kind extends Quote = Quote> {
+  readonly quote: Kind;
   readonly chain: PckChain;
 }
 
@@ -60,20 +60,29 @@ export class DcapVerifier {
   }
 
   /**
-   * Reads a quote and verifies it up to a pinned root: chain, validity, quoting enclave, signature. No network, unless
+   * Reads the quote of a TD and verifies it up to a pinned root: chain, validity, quoting enclave, signature. No network, unless
    * the quote names its PCK certificate instead of carrying it.
    *
    * @throws EvidenceRejected; KbsError `collateral-unavailable`
    */
-  async attest(
+  async attestTd(trail: DcapTrail, bytes: Buffer, signal: AbortSignal): Promise<AttestedQuote<TdQuote>> {
+    const quote = readKind(trail, bytes);
+    if (quote.tee !== "tdx") throw trail.failed("unsupported", "a quote of an enclave, not of a TD");
+    return { quote, chain: await this.#attest(trail, quote, signal) };
+  }
+
+  /** The same for a quote of an enclave. */
+  async attestEnclave(
     trail: DcapTrail,
     bytes: Buffer,
-    tee: Quote["tee"],
     signal: AbortSignal,
-  ): Promise<AttestedQuote> {
-    const quote = attempt(trail, () => readQuote(bytes));
-    trail.passed("malformed", `a quote of ${bytes.length} bytes, ${quote.trailingBytes} of them padding`);
-    if (quote.tee !== tee) throw trail.failed("unsupported", `a quote of ${quote.tee} for ${tee}`);
+  ): Promise<AttestedQuote<SgxQuote>> {
+    const quote = readKind(trail, bytes);
+    if (quote.tee !== "sgx") throw trail.failed("unsupported", "a quote of a TD, not of an enclave");
+    return { quote, chain: await this.#attest(trail, quote, signal) };
+  }
+
+  async #attest(trail: DcapTrail, quote: Quote, signal: AbortSignal): Promise<PckChain> {
     trail.passed(
       "unsupported",
       `version ${quote.version}, certification data type ${quote.certification.type}`,
@@ -83,7 +92,7 @@ export class DcapVerifier {
     passChain(trail, chain);
     checkValidity(trail, chain, this.#now());
     this.#checkSignatures(trail, quote, chain);
-    return { quote, chain };
+    return chain;
   }
 
   /**
@@ -181,6 +190,12 @@ export class DcapVerifier {
 /** What to ask for; all of it is certified. */
 export function queryOf({ quote, chain }: AttestedQuote): DcapCollateralQuery {
   return { tee: quote.tee, fmspc: chain.platform.fmspc, ca: chain.ca };
+}
+
+function readKind(trail: DcapTrail, bytes: Buffer): Quote {
+  const quote = attempt(trail, () => readQuote(bytes));
+  trail.passed("malformed", `a quote of ${bytes.length} bytes, ${quote.trailingBytes} of them padding`);
+  return quote;
 }
 
 function passChain(trail: DcapTrail, { leaf, intermediate, root, ca, platform }: PckChain): void {

@@ -1,0 +1,198 @@
+/**
+ * Claims about quotes and platforms, in the names of the reference implementation, as stock policies read them. Bytes
+ * are lower-case hexadecimal in wire order, numbers among them included.
+ */
+import { createHash } from "node:crypto";
+import { toHex } from "../../../crypto/bytes.ts";
+import type { Certificate } from "../../../crypto/certificate.ts";
+import type { JsonObject } from "../../../json/value.ts";
+import { isoTime } from "./certificates.ts";
+import type { PckPlatform } from "./pck.ts";
+import { readQuoteHeader, type SgxQuote, type TdQuote } from "./quote.ts";
+import type { TcbEvaluation } from "./tcb.ts";
+import { hasTdAttribute, isUnderDebug, TD_ATTRIBUTES, tdAttributes } from "./td-attributes.ts";
+import type { VerifiedCollateral } from "./verify-collateral.ts";
+import type { VerifiedQuote } from "./verify-quote.ts";
+
+/** What Intel says about the platform: claims of every TEE that DCAP quotes vouch for. */
+export function platformClaims({ chain, collateral, tcb }: VerifiedQuote): JsonObject {
+  const { platform, leaf, root } = chain;
+  const { tcbInfo, qeIdentity, pckCrl, rootCrl, expired } = collateral;
+  return {
+    ...tcbClaims(tcb),
+    collateral_expiration_status: expired ? "1" : "0",
+    ...dateClaims(collateral, [leaf, chain.intermediate, root]),
+    tcb_eval_num: Math.min(tcbInfo.evaluationNumber, qeIdentity.evaluationNumber),
+    pck_crl_num: jsonNumber(pckCrl.number),
+    root_ca_crl_num: jsonNumber(rootCrl.number),
+    platform_provider_id: toHex(platform.ppid),
+    sgx_type: platform.sgxType,
+    root_key_id: rootKeyId(root),
+    ...registrationClaims(platform),
+    fmspc: platform.fmspc,
+    pceid: platform.pceId,
+    pck_serial: toHex(leaf.serial),
+    pck_ca: chain.ca,
+  };
+}
+
+function tcbClaims({ current, ...tcb }: TcbEvaluation): JsonObject {
+  return {
+    tcb_status: tcb.status,
+    tcb_date: tcb.date,
+    advisory_ids: tcb.advisories,
+    platform_tcb_status: tcb.platformStatus,
+    ...(tcb.moduleStatus === undefined ? {} : { module_tcb_status: tcb.moduleStatus }),
+    qe_tcb_status: tcb.qeStatus,
+    ...(current === undefined
+      ? {}
+      : {
+          tcb_status_current: current.status,
+          tcb_date_current: current.date,
+          advisory_ids_current: current.advisories,
+        }),
+  };
+}
+
+function dateClaims(collateral: VerifiedCollateral, chain: readonly Certificate[]): JsonObject {
+  const { tcbInfo, qeIdentity, pckCrl, rootCrl, tcbSigner, qeSigner } = collateral;
+  const certificates = [...chain, tcbSigner.certificate, qeSigner.certificate];
+  const lists = [pckCrl, rootCrl];
+  const statements = [tcbInfo, qeIdentity];
+  const issued = [
+    ...certificates.map(({ notBefore }) => notBefore),
+    ...lists.map(({ thisUpdate }) => thisUpdate),
+    ...statements.map(({ issuedAt }) => issuedAt),
+  ];
+  const ends = [
+    ...certificates.map(({ notAfter }) => notAfter),
+    ...lists.map(({ nextUpdate }) => nextUpdate ?? Number.NaN),
+    ...statements.map(({ expiresAt }) => expiresAt),
+  ];
+  return {
+    earliest_issue_date: isoTime(Math.min(...issued)),
+    latest_issue_date: isoTime(Math.max(...issued)),
+    earliest_expiration_date: isoTime(Math.min(...ends)),
+  };
+}
+
+function jsonNumber(number: bigint): number | bigint {
+  return number <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(number) : number;
+}
+
+/** SHA-384 over the uncompressed point of the root's key, which ends its SubjectPublicKeyInfo. */
+function rootKeyId({ publicKeyDer }: Certificate): string {
+  return createHash("sha384").update(publicKeyDer.subarray(-65)).digest("hex");
+}
+
+/** The certificate has the instance id as a little-endian number; claims print the number. */
+function registrationClaims({ sgxType, platformInstanceId, configuration }: PckPlatform): JsonObject {
+  return {
+    ...(platformInstanceId === undefined
+      ? {}
+      : { platform_instance_id: toHex(Buffer.from(platformInstanceId).reverse()) }),
+    ...(sgxType === "Standard" || configuration === undefined
+      ? {}
+      : {
+          is_dynamic_platform: configuration.dynamicPlatform,
+          is_cached_keys: configuration.cachedKeys,
+          is_smt_enabled: configuration.smtEnabled,
+        }),
+  };
+}
+
+/** `quote` and `td_attributes` of a TD; `debug` is true for every bit that lets anybody look into the TD. */
+export function tdQuoteClaims({ header, bodyDescriptor, report }: TdQuote): JsonObject {
+  const words = readQuoteHeader(header);
+  const attributes = tdAttributes(report);
+  const bit = (name: keyof typeof TD_ATTRIBUTES) => hasTdAttribute(attributes, TD_ATTRIBUTES[name]);
+  return {
+    quote: {
+      header: {
+        version: toHex(words.version),
+        att_key_type: toHex(words.attestationKeyType),
+        tee_type: toHex(words.teeType),
+        reserved: toHex(header.subarray(8, 12)),
+        vendor_id: toHex(words.vendorId),
+        user_data: toHex(words.userData),
+      },
+      ...(bodyDescriptor === undefined
+        ? {}
+        : { type: toHex(bodyDescriptor.subarray(0, 2)), size: toHex(bodyDescriptor.subarray(2)) }),
+      body: tdBodyClaims(report),
+    },
+    td_attributes: {
+      debug: isUnderDebug(attributes),
+      septve_disable: bit("septve-disable"),
+      protection_keys: bit("pks"),
+      key_locker: bit("kl"),
+      perfmon: bit("perfmon"),
+      migratable: bit("migratable"),
+      servtd_ext: bit("servtd-ext"),
+      icssd: bit("icssd"),
+      lass: bit("lass"),
+      tpa: bit("tpa"),
+      hgs_plus_prof: bit("hgs-plus-prof"),
+      perf_prof: bit("perf-prof"),
+      pmt_prof: bit("pmt-prof"),
+    },
+  };
+}
+
+function tdBodyClaims(report: TdQuote["report"]): JsonObject {
+  return {
+    tcb_svn: toHex(report.teeTcbSvn),
+    mr_seam: toHex(report.mrSeam),
+    mrsigner_seam: toHex(report.mrSignerSeam),
+    seam_attributes: toHex(report.seamAttributes),
+    td_attributes: toHex(report.tdAttributes),
+    xfam: toHex(report.xfam),
+    mr_td: toHex(report.mrTd),
+    mr_config_id: toHex(report.mrConfigId),
+    mr_owner: toHex(report.mrOwner),
+    mr_owner_config: toHex(report.mrOwnerConfig),
+    rtmr_0: toHex(report.rtmr0),
+    rtmr_1: toHex(report.rtmr1),
+    rtmr_2: toHex(report.rtmr2),
+    rtmr_3: toHex(report.rtmr3),
+    report_data: toHex(report.reportData),
+    ...(report.td15 === undefined
+      ? {}
+      : { tee_tcb_svn2: toHex(report.td15.teeTcbSvn2), mr_servicetd: toHex(report.td15.mrServiceTd) }),
+  };
+}
+
+/** `header` and `body` of an enclave. */
+export function sgxQuoteClaims({ header, report }: SgxQuote): JsonObject {
+  const words = readQuoteHeader(header);
+  return {
+    header: {
+      version: toHex(words.version),
+      att_key_type: toHex(words.attestationKeyType),
+      att_key_data_0: toHex(words.teeType),
+      qe_svn: toHex(words.qeSvn),
+      pce_svn: toHex(words.pceSvn),
+      vendor_id: toHex(words.vendorId),
+      user_data: toHex(words.userData),
+    },
+    body: {
+      cpu_svn: toHex(report.cpuSvn),
+      misc_select: toHex(report.miscSelect),
+      reserved1: toHex(report.reserved1),
+      isv_ext_prod_id: toHex(report.isvExtProdId),
+      "attributes.flags": toHex(report.attributesFlags),
+      "attributes.xfrm": toHex(report.attributesXfrm),
+      mr_enclave: toHex(report.mrEnclave),
+      reserved2: toHex(report.reserved2),
+      mr_signer: toHex(report.mrSigner),
+      reserved3: toHex(report.reserved3),
+      config_id: toHex(report.configId),
+      isv_prod_id: toHex(report.isvProdId),
+      isv_svn: toHex(report.isvSvn),
+      config_svn: toHex(report.configSvn),
+      reserved4: toHex(report.reserved4),
+      isv_family_id: toHex(report.isvFamilyId),
+      report_data: toHex(report.reportData),
+    },
+  };
+}
