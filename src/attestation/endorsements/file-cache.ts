@@ -37,7 +37,7 @@ export class FileCache {
 
   /** Names come from digits and fixed words; anything else is a fault of the caller. */
   #path(name: string): string {
-    if (!/^[a-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*\.(?:der|crl)$/.test(name))
+    if (!/^[a-z0-9_-]+(?:\/[A-Za-z0-9_-]+)*\.(?:der|crl|json|pem)$/.test(name))
       throw new RangeError("not a cache name");
     return join(this.#folder, name);
   }

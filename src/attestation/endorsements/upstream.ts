@@ -16,7 +16,7 @@ export interface UpstreamLimits {
 /** What happened to one request, for logs and metrics. Paths name chips, so they are not part of it. */
 export interface UpstreamEvent {
   readonly upstream: string;
-  readonly outcome: "answered" | "not-found" | "throttled" | "failed" | "refused";
+  readonly outcome: "answered" | "not-found" | "throttled" | "failed" | "refused" | "stale";
   readonly milliseconds: number;
   readonly detail?: string;
 }
