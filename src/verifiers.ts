@@ -13,14 +13,15 @@ import {
   readMaterial,
 } from "./attestation/endorsements/amd-material.ts";
 import { pinnedTrustAnchors, trustAnchorsFromPem } from "./attestation/formats/sev-snp/trust-anchors.ts";
-import type { Expected, Verification } from "./attestation/verifier.ts";
+import type { Verification } from "./attestation/verifier.ts";
 import { isBinaryEvidence } from "./attestation/verifiers/snp/evidence.ts";
-import { type SnpSettings, snpSection } from "./attestation/verifiers/snp/settings.ts";
+import { snpSection } from "./attestation/verifiers/snp/settings.ts";
 import { SnpVerifier } from "./attestation/verifiers/snp/verify.ts";
-import { KbsError } from "./errors.ts";
 import type { JsonValue } from "./json/value.ts";
+import { expectedOf, parseSettings } from "./verifiers/options.ts";
 
 export { SNP_CHECKS, type SnpCheck } from "./attestation/formats/sev-snp/checks.ts";
+export type { AkRegistry, EnrolledAk } from "./attestation/formats/tpm2/ak-registry.ts";
 export {
   type Check,
   EvidenceRejected,
@@ -29,10 +30,13 @@ export {
   type Verification,
 } from "./attestation/verifier.ts";
 export type { SnpSettings } from "./attestation/verifiers/snp/settings.ts";
+export { TPM_CHECKS, type TpmCheck } from "./attestation/verifiers/tpm/checks.ts";
+export type { TpmSettings } from "./attestation/verifiers/tpm/settings.ts";
 export { DerError } from "./crypto/der.ts";
 export { KbsError } from "./errors.ts";
 export { readJson } from "./json/read.ts";
 export type { JsonObject, JsonValue } from "./json/value.ts";
+export { type VerifyTpmOptions, verifyTpm } from "./verifiers/tpm.ts";
 
 export interface VerifySnpOptions {
   /** What REPORT_DATA must hold, at most 64 bytes; zeros follow. Absent: the binding is not checked. */
@@ -63,26 +67,16 @@ export async function verifySnp(
   evidence: JsonValue | string | Uint8Array,
   options: VerifySnpOptions,
 ): Promise<Verification> {
-  const verifier = new SnpVerifier(parseSettings(options.settings), endorsements(options), () =>
+  const verifier = new SnpVerifier(parseSettings(snpSection, options.settings), endorsements(options), () =>
     options.at.getTime(),
   );
-  const expected: Expected = {
-    runtimeDataDigest: options.reportData,
-    initDataDigest: options.initDataDigest,
-  };
+  const expected = expectedOf(options);
   const signal = new AbortController().signal;
   if (evidence instanceof Uint8Array && isBinaryEvidence(evidence))
     return await verifier.verifyBinary(evidence, expected, signal);
   if (typeof evidence === "string" || evidence instanceof Uint8Array)
     return await verifier.verifyText(evidence, expected, signal);
   return await verifier.verify(evidence, expected, signal);
-}
-
-function parseSettings(settings: unknown): SnpSettings {
-  const parsed = snpSection.parse(settings, "settings");
-  if (parsed.ok) return parsed.value;
-  const faults = parsed.faults.map(({ path, message }) => `${path} ${message}`);
-  throw new KbsError("malformed-request", faults.join("; "));
 }
 
 function endorsements({ trustAnchorsPem, collateral }: VerifySnpOptions) {

@@ -1,5 +1,6 @@
 import type { VerifierConfigs } from "../config/verifier-sections.ts";
 import { openAmdEndorsements } from "./endorsements/amd-endorsements.ts";
+import { readAuthorities } from "./endorsements/tpm-authorities.ts";
 import type { UpstreamWorld } from "./endorsements/upstream.ts";
 import {
   addTrustAnchors,
@@ -7,14 +8,20 @@ import {
   type TrustAnchors,
   trustAnchorsFromPem,
 } from "./formats/sev-snp/trust-anchors.ts";
+import { type AkRegistry, NO_ENROLMENTS } from "./formats/tpm2/ak-registry.ts";
 import type { Verifier, VerifierDriver } from "./verifier.ts";
 import { sampleDeviceDriver, sampleDriver } from "./verifiers/sample/index.ts";
 import { snpDriver } from "./verifiers/snp/index.ts";
+import { tpmDriver } from "./verifiers/tpm/index.ts";
+import type { TpmSettings } from "./verifiers/tpm/settings.ts";
+import type { TpmTrust } from "./verifiers/tpm/trust.ts";
 
 /** What verifiers may use of the world, handed in where the parts are put together. */
 export interface VerifierWorld extends UpstreamWorld {
   /** PEM texts of roots that count like the vendor's own. Development only. */
   readonly devTrustAnchorsPem?: { readonly snp: readonly string[] };
+  /** Attestation keys of machines that were enrolled; absent: none were. */
+  readonly enrolledAks?: AkRegistry;
 }
 
 type Open = (configs: VerifierConfigs, world: VerifierWorld) => Promise<Verifier | undefined>;
@@ -27,6 +34,8 @@ const DRIVERS: readonly Open[] = [
     snp.enabled
       ? create(snpDriver, snp, world, await openAmdEndorsements(snp, amdTrustAnchors(world), world))
       : undefined,
+  async ({ tpm }, world) =>
+    tpm.enabled ? create(tpmDriver, tpm, world, await openTpmTrust(tpm, world)) : undefined,
 ];
 
 /**
@@ -51,6 +60,17 @@ function create<Config, Source>(
   collateral: Source,
 ): Verifier {
   return driver.create(config, { now, collateral });
+}
+
+async function openTpmTrust(
+  { ekAuthorities, akAuthorities }: TpmSettings,
+  { enrolledAks }: VerifierWorld,
+): Promise<TpmTrust> {
+  return {
+    ekAuthorities: await readAuthorities(ekAuthorities),
+    akAuthorities: await readAuthorities(akAuthorities),
+    enrolled: enrolledAks ?? NO_ENROLMENTS,
+  };
 }
 
 function amdTrustAnchors({ devTrustAnchorsPem }: VerifierWorld): TrustAnchors {
