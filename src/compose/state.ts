@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { ReferenceValues } from "../attestation/reference-values/reference-values.ts";
+import { loadTrustedSigners } from "../attestation/reference-values/signer-files.ts";
 import type { KeywardenConfig } from "../config/load.ts";
 import type { PolicyEngine, ReferenceValueLookup } from "../policy/policy-engine.ts";
 import { policyKind } from "../policy/policy-names.ts";
@@ -42,7 +43,13 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
   );
   reportDifferences(policies, world);
   const referenceValues = await ReferenceValues.open(
-    { store: await documents("reference-values"), now, reportFault },
+    {
+      store: await documents("reference-values"),
+      now,
+      reportFault,
+      signers: await loadTrustedSigners(config.referenceValues.trustedSigners, now),
+      acceptExpired: config.referenceValues.dangerouslyAcceptExpired,
+    },
     startSignal,
   );
   return {

@@ -22,6 +22,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   "attestation.dangerouslyAllowMissingTrustClaims":
     "guests whose policy judged nothing get a token, and a release policy that ignores the status lets them in",
   "audit.failClosed": "secrets are released even when nobody can record it",
+  "referenceValues.dangerouslyAcceptExpired":
+    "policies compare evidence with values nobody vouches for any more",
   "dev.dangerouslyUseDevTrustAnchors.snp": "evidence signed by made-up vendors is believed",
   "verifiers.sample.allowSampleEvidence": "evidence that anybody can make up is believed",
   "verifiers.snp.allowDebug": "secrets go to guests whose memory the host may read",

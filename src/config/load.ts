@@ -50,6 +50,7 @@ export const CONFIG_SECTIONS: Readonly<Record<SectionName, ConfigSection<unknown
   admin: zodSection(SECTIONS.admin),
   plugins: zodSection(SECTIONS.plugins),
   policy: zodSection(SECTIONS.policy),
+  referenceValues: zodSection(SECTIONS.referenceValues),
   audit: zodSection(SECTIONS.audit),
   log: zodSection(SECTIONS.log),
   dev: zodSection(SECTIONS.dev),

@@ -3,6 +3,7 @@ import { SECRET_STORE_DRIVERS } from "../secrets/stores.ts";
 import { count, filePath, flag, seconds } from "./parts.ts";
 import { attestationServiceSchema } from "./schema-attestation-service.ts";
 import { collateralSchema } from "./schema-collateral.ts";
+import { referenceValuesSchema } from "./schema-reference-values.ts";
 import { serverSchema } from "./schema-server.ts";
 import { adminSchema, attestationSchema, tokensSchema } from "./schema-trust.ts";
 
@@ -150,6 +151,7 @@ export const SECTIONS = {
   admin: adminSchema,
   plugins: pluginsSchema,
   policy: policySchema,
+  referenceValues: referenceValuesSchema,
   audit: auditSchema,
   log: logSchema,
   dev: devSchema,

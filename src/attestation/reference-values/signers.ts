@@ -105,15 +105,6 @@ export function matchesName(pattern: string, name: string): boolean {
   return pattern.endsWith("*") ? name.startsWith(pattern.slice(0, -1)) : pattern === name;
 }
 
-/** Whether some name matches both. */
-export function patternsOverlap(left: string, right: string): boolean {
-  const [a, b] = [left, right].map((pattern) => pattern.replace(/\*$/, ""));
-  if (a === undefined || b === undefined) return false;
-  if (left.endsWith("*") && right.endsWith("*")) return a.startsWith(b) || b.startsWith(a);
-  if (left.endsWith("*")) return b.startsWith(a);
-  return right.endsWith("*") ? a.startsWith(b) : a === b;
-}
-
 function keyIdOf(key: KeyObject): string {
   return `sha256:${createHash("sha256")
     .update(key.export({ type: "spki", format: "der" }))
