@@ -1,4 +1,4 @@
-import { constants, type Dirent } from "node:fs";
+import { type BigIntStats, constants, type Dirent } from "node:fs";
 import { access, opendir, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { KbsError } from "../../errors.ts";
@@ -28,6 +28,12 @@ export interface FsSecretStoreOptions {
   readonly now: () => number;
 }
 
+/** One look at a file, and when it began, in milliseconds. */
+interface Look {
+  readonly at: number;
+  readonly status: Promise<BigIntStats | undefined>;
+}
+
 const UNCACHED: FsSecretStoreOptions = { cacheBytes: 0, now: () => 0 };
 const KIND = "secret";
 /**
@@ -48,6 +54,8 @@ export class FsSecretStore implements SecretStore {
   readonly #report: ReportFault;
   readonly #now: () => number;
   readonly #recent: RecentValues;
+  /** Looks under way: at most as many as requests. */
+  readonly #looking = new Map<ResourcePath, Look>();
 
   private constructor(folder: string, report: ReportFault, options: FsSecretStoreOptions) {
     this.#folder = folder;
@@ -83,9 +91,10 @@ export class FsSecretStore implements SecretStore {
     if (recent !== undefined) return recent;
     const file = this.#fileOf(path);
     try {
-      const status = await describeFile(file);
+      const look = this.#look(path, file, at);
+      const status = await look.status;
       if (status === undefined) return undefined;
-      return this.#recent.get(path, status, at) ?? (await this.#read(path, file));
+      return this.#recent.get(path, status, look.at) ?? (await this.#read(path, file));
     } catch (error) {
       this.#report({ file, reason: error instanceof Error ? error.message : String(error) });
       throw storageUnavailable("reading a secret", error);
@@ -142,6 +151,19 @@ export class FsSecretStore implements SecretStore {
   async close(): Promise<void> {
     // Every operation has closed its own files.
     this.#recent.clear();
+  }
+
+  /** Looks at the file, together with whoever began to a moment ago. */
+  #look(path: ResourcePath, file: string, at: number): Look {
+    const under = this.#looking.get(path);
+    if (under !== undefined && under.at >= at - LOOK_AGAIN_AFTER) return under;
+    const look = { at, status: describeFile(file) };
+    this.#looking.set(path, look);
+    const done = () => {
+      if (this.#looking.get(path) === look) this.#looking.delete(path);
+    };
+    look.status.then(done, done);
+    return look;
   }
 
   async #read(path: ResourcePath, file: string): Promise<Uint8Array | undefined> {

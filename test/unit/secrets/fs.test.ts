@@ -202,6 +202,22 @@ describe("the file store", () => {
       expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
     });
 
+    test("whoever waits for a look of a moment ago learns what it saw, and no later moment counts", async () => {
+      let now = AN_HOUR_AHEAD;
+      const kept = await cached(() => now);
+      await read(kept);
+      now += 11;
+      const first = kept.get(PATH, SIGNAL);
+      now += 10;
+      const second = kept.get(PATH, SIGNAL);
+      expect((await Promise.all([first, second])).map(String)).toEqual(
+        [String(VALUE), String(VALUE)].map((text) => String(new Uint8Array(Buffer.from(text)))),
+      );
+      await unlink(file());
+      now += 1;
+      expect(await kept.get(PATH, SIGNAL)).toBeUndefined();
+    });
+
     test("a write or deletion is reported when no other server serves the old value any more", async () => {
       const kept = await cached();
       for (const value of ["one", "two", "three"]) {
