@@ -46,6 +46,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   admin: ["attestation/reference-values", "policy", "secrets", "storage"],
   http: ["observability", "sessions"],
   grpc: ["observability"],
+  // The interfaces of the verifier for others: beside the broker's doors, and with the same tools as they.
+  "attestation-service": ["attestation", "grpc", "http", "observability"],
   compose: ["*"],
   main: ["compose", "config", "http", "observability"],
   verifiers: [
@@ -136,12 +138,12 @@ describe("architecture", () => {
     expect(wrong.map(({ from, to }) => `${from} → ${to}`)).toEqual([]);
   });
 
-  test("only compose hands out concrete stores, and only compose and main know http", () => {
+  test("only compose hands out concrete stores, and only compose, main and the service's own doors know http", () => {
     const importersOf = (part: string) =>
       new Set(EDGES.filter(({ to }) => partOf(to) === part).map(({ from }) => partOf(from)));
     for (const store of ["secrets/fs", "secrets/memory"])
       expect([...importersOf(store)].filter((part) => part !== store && part !== "secrets")).toEqual([]);
-    expect([...importersOf("http")].sort()).toEqual(["compose", "http", "main"]);
+    expect([...importersOf("http")].sort()).toEqual(["attestation-service", "compose", "http", "main"]);
   });
 
   test("the policy language imports nothing of the house", () => {

@@ -89,6 +89,8 @@ const ADMIN_OPERATIONS = [
   "reference-value.get",
   "reference-value.delete",
   "resource.list",
+  "attestation-service.evaluate",
+  "attestation-service.challenge",
   "plugin",
 ] as const;
 export type AdminOperationName = (typeof ADMIN_OPERATIONS)[number];

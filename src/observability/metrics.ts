@@ -87,6 +87,22 @@ export function createMetrics(build: BuildInfo, clockBehindMilliseconds: () => n
       buckets: PLUGIN_BUCKETS,
       registers,
     }),
+    evaluations: counterBy(
+      "kbs_attestation_service_evaluations_total",
+      "Evaluations for callers of the attestation service, by outcome.",
+      "outcome",
+    ),
+    attestationServiceCalls: counterBy(
+      "kbs_attestation_service_calls_total",
+      "Calls to the attestation service's own interfaces, by interface and outcome.",
+      "interface",
+      "outcome",
+    ),
+    remoteAttestations: counterBy(
+      "kbs_attestation_service_requests_total",
+      "Requests to an attestation service elsewhere, by outcome.",
+      "outcome",
+    ),
     rateLimited: counter("kbs_rate_limited_total", "Requests refused by the rate limit."),
     connectionsRefused: counter("kbs_connections_refused_total", "Connections refused by a limit."),
     auditRecords: counter("kbs_audit_records_total", "Audit records written and durable."),
