@@ -74,6 +74,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "policy",
     "policy/rego",
     "verifiers",
+    "tokens",
   ],
 };
 

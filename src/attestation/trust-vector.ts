@@ -1,29 +1,12 @@
 import { KbsError } from "../errors.ts";
 import type { JsonValue } from "../json/value.ts";
 import { isObject } from "../json/write.ts";
+import { isTrustClaim, TRUST_CLAIMS, type TrustClaim, type TrustVector } from "../protocol/trust-tiers.ts";
 
-/** Claims of the AR4SI trustworthiness vector (draft-ietf-rats-ar4si §2.3), as EAR spells them, in key order. */
-export const TRUST_CLAIMS = [
-  "instance-identity",
-  "configuration",
-  "executables",
-  "file-system",
-  "hardware",
-  "runtime-opaque",
-  "storage-opaque",
-  "sourced-data",
-] as const;
-export type TrustClaim = (typeof TRUST_CLAIMS)[number];
-
-/** Signed 8-bit values; only the claims that the policy set. */
-export type TrustVector = Readonly<Partial<Record<TrustClaim, number>>>;
+export { statusOf, TRUST_CLAIMS, type TrustTier, type TrustVector, tierOf } from "../protocol/trust-tiers.ts";
 
 /** What is claimed where a policy claims nothing at all. */
 export const UNSET_VECTOR: TrustVector = Object.fromEntries(TRUST_CLAIMS.map((claim) => [claim, 0]));
-
-/** Tiers in rising severity (draft-ietf-rats-ar4si §2.3.2). */
-const TRUST_TIERS = ["none", "affirming", "warning", "contraindicated"] as const;
-export type TrustTier = (typeof TRUST_TIERS)[number];
 
 /**
  * Reads what `data.policy.trust_claims` produced.
@@ -48,27 +31,6 @@ function trustValue(claim: TrustClaim, value: JsonValue | undefined): number {
   if (typeof value !== "number" || !Number.isInteger(value) || value < -128 || value > 127)
     throw failed(`\`trust_claims\` gives ${claim} a value that is no integer from -128 to 127`);
   return value;
-}
-
-function isTrustClaim(name: string): name is TrustClaim {
-  // The cast widens the literal tuple so that any string can be looked up in it.
-  return (TRUST_CLAIMS as readonly string[]).includes(name);
-}
-
-/** Tier of one value; negative ones mirror the positive with an offset of one. */
-export function tierOf(value: number): TrustTier {
-  const magnitude = value < 0 ? -value - 1 : value;
-  if (magnitude >= 96) return "contraindicated";
-  if (magnitude >= 32) return "warning";
-  if (value >= 2 || value <= -2) return "affirming";
-  return "none";
-}
-
-/** The worst tier in the vector (`ear.status`). */
-export function statusOf(vector: TrustVector): TrustTier {
-  let worst = 0;
-  for (const value of Object.values(vector)) worst = Math.max(worst, TRUST_TIERS.indexOf(tierOf(value)));
-  return TRUST_TIERS[worst] ?? "contraindicated";
 }
 
 function failed(reason: string): KbsError {

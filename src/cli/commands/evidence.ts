@@ -6,6 +6,7 @@ import { KbsError } from "../../errors.ts";
 import { JsonSyntaxError, readJson } from "../../json/read.ts";
 import type { JsonObject } from "../../json/value.ts";
 import { isObject, member, writeJson } from "../../json/write.ts";
+import type { AppraiseOptions } from "../evidence/appraise.ts";
 import type { Judgement } from "../evidence/judge.ts";
 import {
   type EvidenceRequest,
@@ -32,14 +33,42 @@ interface Options {
   readonly json?: boolean;
 }
 
-/** Adds `keywarden evidence verify`: the verifiers of the broker, without a broker and without a network. */
+/** Adds `keywarden evidence verify|appraise`: the verifiers of the broker, without a broker and without a network. */
 export function registerEvidence(program: Command, world: World): void {
   const group = program
     .command("evidence")
-    .description("verify evidence offline, with the broker's own verifiers");
-  group
-    .command("verify")
+    .description("verify and appraise evidence offline, with the broker's own verifiers");
+  addVerification(group.command("verify"))
     .description("say whether evidence is genuine: exit code 0 accepted, 1 refused, 2 misuse")
+    .option(
+      "--batch <ndjson>",
+      "one request per line in, one result per line out, in the same order; - reads standard input",
+    )
+    .option("--json", "print the result as JSON")
+    .action((file: string | undefined, options: Options) =>
+      options.batch === undefined ? verifyOne(world, file, options) : verifyBatch(world, file, options.batch),
+    );
+  addVerification(group.command("appraise"))
+    .description("verify evidence, apply an appraisal policy, and show why each claim has its value")
+    .option(
+      "--policy <file|id>",
+      "a Rego file, or the id of policies that ship: default, default_cpu; may repeat, for other TEE classes",
+      collect,
+      [],
+    )
+    .option("--reference-values <json>", "file with an object of name to value, or the list of a server")
+    .option("--runtime-data <json>", "file with what was bound into the evidence, in place of --report-data")
+    .option("--runtime-data-hash <hash>", "how it was bound: sha256, sha384 or sha512 (default: sha384)")
+    .option("--init-data-file <toml>", "the init-data document, in place of its digest")
+    .option("--json", "print the result as JSON")
+    .action((file: string | undefined, options: Options & AppraiseOptions) =>
+      appraiseOne(world, file, options),
+    );
+}
+
+/** What verifying takes, whatever is done afterwards. */
+function addVerification(command: Command): Command {
+  return command
     .argument("[file]", "evidence: JSON, or the kernel's binary report with its certificate table")
     .addOption(new Option("--tee <tee>", "kind of evidence").choices(OFFLINE_TEES))
     .option("--at <time>", "time to judge certificates at, as in RFC 3339 (default: now)")
@@ -55,15 +84,19 @@ export function registerEvidence(program: Command, world: World): void {
     .option(
       "--settings <yaml>",
       "the verifier's section of kbs.config.yaml: a file, or text such as '{allowedVmpls: [1]}'",
-    )
-    .option(
-      "--batch <ndjson>",
-      "one request per line in, one result per line out, in the same order; - reads standard input",
-    )
-    .option("--json", "print the result as JSON")
-    .action((file: string | undefined, options: Options) =>
-      options.batch === undefined ? verifyOne(world, file, options) : verifyBatch(world, file, options.batch),
     );
+}
+
+async function appraiseOne(
+  world: World,
+  file: string | undefined,
+  options: Options & AppraiseOptions,
+): Promise<void> {
+  const { tee } = options;
+  if (file === undefined) throw misuse("Name a file with evidence.");
+  if (tee === undefined) throw misuse(`Say what kind of evidence it is: --tee ${OFFLINE_TEES.join("|")}.`);
+  const { appraiseEvidence } = await import("../evidence/appraise.ts");
+  await appraiseEvidence(world, file, await requestOf(file, tee, options), options);
 }
 
 function collect(value: string, previous: readonly string[]): readonly string[] {
