@@ -65,10 +65,12 @@ const RULES: readonly Rule[] = [
     ),
   ({ attestation }) => (attestation === undefined ? [] : ambiguousSelectors(attestation)),
   ({ mode, dev }) =>
-    faultIf(
-      mode === "production" && (dev?.dangerouslyUseDevTrustAnchors.snp.length ?? 0) > 0,
-      "dev.dangerouslyUseDevTrustAnchors.snp",
-      "is refused in production: made-up vendors need mode: development",
+    (["snp", "intel"] as const).flatMap((vendor) =>
+      faultIf(
+        mode === "production" && (dev?.dangerouslyUseDevTrustAnchors[vendor].length ?? 0) > 0,
+        `dev.dangerouslyUseDevTrustAnchors.${vendor}`,
+        "is refused in production: made-up vendors need mode: development",
+      ),
     ),
   ({ mode, verifiers }) =>
     faultIf(

@@ -25,10 +25,14 @@ const MEANINGS: Readonly<Record<string, string>> = {
   "referenceValues.dangerouslyAcceptExpired":
     "policies compare evidence with values nobody vouches for any more",
   "dev.dangerouslyUseDevTrustAnchors.snp": "evidence signed by made-up vendors is believed",
+  "dev.dangerouslyUseDevTrustAnchors.intel": "evidence signed by made-up vendors is believed",
   "verifiers.sample.allowSampleEvidence": "evidence that anybody can make up is believed",
   "verifiers.snp.allowDebug": "secrets go to guests whose memory the host may read",
   "verifiers.snp.allowMigrationAgent": "secrets go to guests that a migration agent may export",
   "verifiers.snp.allowMaskedChipId": "secrets go to chips whose identity the host hides",
+  "verifiers.tdx.allowDebug": "secrets go to guests whose memory the host may read",
+  "verifiers.tdx.allowServiceTd": "secrets go to guests that a service TD of anybody's may change",
+  "verifiers.sgx.allowDebug": "secrets go to enclaves whose memory the host may read",
   "verifiers.snp.revocation": "keys that AMD has revoked are believed",
   "verifiers.snp.dangerouslyIgnoreCertificateValidity": "expired certificates are believed",
 };

@@ -74,9 +74,6 @@ const intelSchema = z
     refreshSeconds: seconds(DAY, 60, 30 * DAY).describe(
       "Age at which collateral is renewed in the background; half of its life at the latest.",
     ),
-    serveStaleSeconds: seconds(0, 0, 30 * DAY).describe(
-      "Time past nextUpdate for which collateral still counts while no source has newer; claims and log say so.",
-    ),
     timeoutSeconds: seconds(10, 1, 60).describe("Deadline of one request, from connecting to the last byte."),
     maxConcurrent: count(4, 1, 64).describe("Requests to one service at the same time."),
     maxWaiting: count(256, 1, 100_000).describe(

@@ -129,6 +129,12 @@ const devSchema = z
           .default([])
           .meta({ examples: [["dev/ark.pem"]] })
           .describe("PEM files with roots that count like AMD's own."),
+        intel: z
+          .array(filePath())
+          .max(8)
+          .default([])
+          .meta({ examples: [["dev/intel-root.pem"]] })
+          .describe("PEM files with roots that count like Intel's own."),
       })
       .prefault({})
       .describe("Made-up vendors whose evidence is believed."),

@@ -17,13 +17,8 @@ import { PieceKeeper, type PieceSource } from "./intel-keeper.ts";
 import type { IntelMaterial } from "./intel-material.ts";
 import { collateralOf, type GenuinePiece, piecesFor } from "./intel-pieces.ts";
 import { IntelService } from "./intel-service.ts";
-import { type IntelCollateralSettings, intelSources } from "./intel-settings.ts";
+import { type IntelCollateralExtras, type IntelCollateralSettings, intelSources } from "./intel-settings.ts";
 import { awaited, type UpstreamWorld, unavailable } from "./upstream.ts";
-
-/** What Intel's service wants from who asks for certificates of platforms; never logged, never in an error. */
-export interface IntelSecrets {
-  readonly pcsApiKey?: string | undefined;
-}
 
 /** Collateral that is renewed without being asked for. */
 export interface IntelCollateral extends DcapCollateralSource {
@@ -48,7 +43,7 @@ const API_KEY_HEADER = "Ocp-Apim-Subscription-Key";
 export async function openIntelCollateral(
   settings: IntelCollateralSettings,
   anchors: DcapTrustAnchors,
-  secrets: IntelSecrets,
+  extras: IntelCollateralExtras,
   world: UpstreamWorld,
 ): Promise<IntelCollateral> {
   const sources = intelSources(settings);
@@ -58,15 +53,15 @@ export async function openIntelCollateral(
       ? await OfflineSource.open(offlinePath, anchors, world.now)
       : undefined;
   const services = new Map<string, IntelService>();
-  if (sources.includes("pcs")) services.set("pcs", pcsService(settings, secrets, world));
+  if (sources.includes("pcs")) services.set("pcs", pcsService(settings, extras, world));
   if (sources.includes("pccs")) services.set("pccs", await pccsService(settings, world));
   const ordered = sources.map((name) => (name === "offline" ? files : services.get(name)));
-  return new IntelSources(settings, anchors, ordered, world);
+  return new IntelSources(settings, extras, anchors, ordered, world);
 }
 
 function pcsService(
   settings: IntelCollateralSettings,
-  { pcsApiKey }: IntelSecrets,
+  { pcsApiKey }: IntelCollateralExtras,
   world: UpstreamWorld,
 ): IntelService {
   const options = {
@@ -195,6 +190,7 @@ class IntelSources implements IntelCollateral {
 
   constructor(
     settings: IntelCollateralSettings,
+    { graceSeconds }: IntelCollateralExtras,
     anchors: DcapTrustAnchors,
     sources: readonly (OfflineSource | IntelService | undefined)[],
     world: UpstreamWorld,
@@ -210,7 +206,7 @@ class IntelSources implements IntelCollateral {
       cache: this.#services.length === 0 ? undefined : this.#cache,
       updateType: settings.updateType,
       refreshMilliseconds: settings.refreshSeconds * 1000,
-      staleMilliseconds: settings.serveStaleSeconds * 1000,
+      staleMilliseconds: graceSeconds * 1000,
       now: world.now,
       onStale: (detail) => world.onEvent?.({ upstream: PCS, outcome: "stale", milliseconds: 0, detail }),
     });

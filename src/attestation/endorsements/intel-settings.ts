@@ -19,11 +19,18 @@ export interface IntelCollateralSettings {
   readonly pcs: { readonly baseUrl: string; readonly rootCrlUrl: string };
   readonly cacheFolder?: string | undefined;
   readonly refreshSeconds: number;
-  readonly serveStaleSeconds: number;
   readonly timeoutSeconds: number;
   readonly maxConcurrent: number;
   readonly maxWaiting: number;
   readonly negativeCacheSeconds: number;
+}
+
+/** What the settings of others, and secrets that no setting holds, add to it. */
+export interface IntelCollateralExtras {
+  /** How long after their end statements are still handed out while no source has newer ones: the verifiers' grace. */
+  readonly graceSeconds: number;
+  /** Subscription key of Intel's service; never logged, never in an error. */
+  readonly pcsApiKey?: string | undefined;
 }
 
 /** The sources that count, in the order in which they are asked. */

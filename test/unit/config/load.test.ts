@@ -212,6 +212,11 @@ describe("dangerous combinations", () => {
       "dev.dangerouslyUseDevTrustAnchors.snp",
     ],
     [
+      "development roots for Intel in production",
+      "dev: { dangerouslyUseDevTrustAnchors: { intel: [root.pem] } }",
+      "dev.dangerouslyUseDevTrustAnchors.intel",
+    ],
+    [
       "expired certificates in production",
       "verifiers: { snp: { dangerouslyIgnoreCertificateValidity: true } }",
       "verifiers.snp.dangerouslyIgnoreCertificateValidity",

@@ -8,7 +8,10 @@ import {
   openIntelCollateral,
 } from "../../../../src/attestation/endorsements/intel-endorsements.ts";
 import type { PieceName } from "../../../../src/attestation/endorsements/intel-pieces.ts";
-import type { IntelCollateralSettings } from "../../../../src/attestation/endorsements/intel-settings.ts";
+import type {
+  IntelCollateralExtras,
+  IntelCollateralSettings,
+} from "../../../../src/attestation/endorsements/intel-settings.ts";
 import type { UpstreamEvent } from "../../../../src/attestation/endorsements/upstream.ts";
 import type { DcapCollateral } from "../../../../src/attestation/formats/dcap/collateral.ts";
 import { loadConfig } from "../../../../src/config/load.ts";
@@ -69,13 +72,16 @@ function settingsOf(changes: Partial<IntelCollateralSettings>): IntelCollateralS
   };
 }
 
-function open(changes: Partial<IntelCollateralSettings> = {}): Promise<IntelCollateral> {
+function open(
+  changes: Partial<IntelCollateralSettings> = {},
+  extras: Partial<IntelCollateralExtras> = {},
+): Promise<IntelCollateral> {
   const world = {
     httpGet: httpsGet,
     now: () => clock.now(),
     onEvent: (event: UpstreamEvent) => events.push(event),
   };
-  return openIntelCollateral(settingsOf(changes), intel.anchors, {}, world);
+  return openIntelCollateral(settingsOf(changes), intel.anchors, { graceSeconds: 0, ...extras }, world);
 }
 
 const whatever = () => undefined;
@@ -267,9 +273,9 @@ describe("E4 a service that is down or hangs", () => {
     await expect(ask(await open({ timeoutSeconds: 1 }))).rejects.toMatchObject(UNAVAILABLE);
   });
 
-  test("statements past their end count only as long as serveStaleSeconds says, and the log tells", async () => {
+  test("statements past their end count only as long as the grace says, and the log tells", async () => {
     await goodDay();
-    const [strict, lenient] = [await open(), await open({ serveStaleSeconds: 3 * 86_400 })];
+    const [strict, lenient] = [await open(), await open({}, { graceSeconds: 3 * 86_400 })];
     await ask(strict);
     const before = await ask(lenient);
     await pcs.stop();
@@ -292,7 +298,7 @@ describe("E4 a service that is down or hangs", () => {
         return wait();
       },
     };
-    const source = await openIntelCollateral(settingsOf({}), intel.anchors, {}, world);
+    const source = await openIntelCollateral(settingsOf({}), intel.anchors, { graceSeconds: 0 }, world);
     const { signal } = new AbortController();
     await source.collateral(QUERY, whatever, signal);
     await source.collateral(QUERY, whatever, signal);
