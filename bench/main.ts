@@ -1,4 +1,5 @@
 import { cpus } from "node:os";
+import { benchAppraisal } from "./appraisal.ts";
 import { benchFlood, benchFlows, benchHangingKds, benchRaw, report } from "./broker.ts";
 import { benchRego } from "./rego.ts";
 
@@ -8,6 +9,8 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
     report("Flows and releases (CPU of the server process, per whole flow)", await benchFlows(quick));
     report("The same cryptographic operations alone, in this run", benchRaw());
   },
+  appraisal: async (quick) =>
+    report("SEV-SNP appraisals (CPU time of this process, all threads)", await benchAppraisal(quick)),
   flood: async (quick) => report("Abandoned handshakes", await benchFlood(quick)),
   rego: async (quick) => report("Rego policies (CPU time, one thread, warm)", benchRego(quick)),
   kds: async () => report("A vendor's service that hangs", await benchHangingKds()),
