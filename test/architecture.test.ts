@@ -19,8 +19,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   observability: [],
   "policy/rego": [],
   config: [
+    "attestation/verifiers/az-snp-vtpm",
+    "attestation/verifiers/az-tdx-vtpm",
     "attestation/verifiers/sample",
+    "attestation/verifiers/sgx",
     "attestation/verifiers/snp",
+    "attestation/verifiers/tdx",
     "attestation/verifiers/tpm",
     "secrets",
   ],
@@ -36,6 +40,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "attestation/endorsements": ["attestation/formats"],
   "attestation/formats": ["attestation", "config"],
   "attestation/reference-values": ["attestation/formats", "policy", "storage", "tokens"],
+  "attestation/verifiers/az-snp-vtpm": ["attestation", "attestation/formats", "config"],
+  "attestation/verifiers/az-tdx-vtpm": ["attestation", "attestation/formats", "config"],
   "attestation/verifiers/sample": ["attestation", "config"],
   "attestation/verifiers/sgx": ["attestation", "attestation/formats", "config"],
   "attestation/verifiers/snp": ["attestation", "attestation/formats", "config"],
@@ -54,7 +60,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "attestation",
     "attestation/endorsements",
     "attestation/formats",
+    "attestation/verifiers/az-snp-vtpm",
+    "attestation/verifiers/az-tdx-vtpm",
+    "attestation/verifiers/sgx",
     "attestation/verifiers/snp",
+    "attestation/verifiers/tdx",
     "attestation/verifiers/tpm",
   ],
   dev: ["attestation/formats"],
@@ -64,8 +74,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "attestation",
     "attestation/endorsements",
     "attestation/formats",
+    "attestation/verifiers/az-snp-vtpm",
+    "attestation/verifiers/az-tdx-vtpm",
     "attestation/verifiers/sample",
+    "attestation/verifiers/sgx",
     "attestation/verifiers/snp",
+    "attestation/verifiers/tdx",
     "attestation/verifiers/tpm",
     "config",
     "dev",
@@ -177,7 +191,11 @@ describe("architecture", () => {
     ]);
     for (const file of ["sessions/sessions.ts", "sessions/session-record.ts", "crypto/bytes.ts"])
       expect(TEXTS.get(file)).toContain("timingSafeEqual(");
-    for (const file of ["attestation/verifiers/snp/steps.ts", "attestation/verifiers/sample/verify.ts"])
+    for (const file of [
+      "attestation/formats/sev-snp/report-steps.ts",
+      "attestation/formats/tpm2/quote-checks.ts",
+      "attestation/verifiers/sample/verify.ts",
+    ])
       expect(TEXTS.get(file)).toContain("equalBytes(");
   });
 

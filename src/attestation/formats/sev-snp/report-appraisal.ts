@@ -1,7 +1,9 @@
 /** What an operator demands of a genuine report: each setting is one named check. */
 import { isZero, toHex } from "../../../crypto/bytes.ts";
-import type { VerifiedChain } from "../../formats/sev-snp/chain.ts";
-import type { SnpCheck } from "../../formats/sev-snp/checks.ts";
+import type { Trail } from "../../trail.ts";
+import type { VerifiedChain } from "./chain.ts";
+import type { SnpCheck } from "./checks.ts";
+import type { SnpDemands } from "./demands.ts";
 import {
   type FirmwareVersion,
   firmwareText,
@@ -13,14 +15,17 @@ import {
   TCB_PARTS,
   type Tcb,
   tcbText,
-} from "../../formats/sev-snp/report.ts";
-import type { Trail } from "../../trail.ts";
-import type { SnpSettings } from "./settings.ts";
+} from "./report.ts";
 
 type SnpTrail = Trail<SnpCheck>;
 
 /** @throws EvidenceRejected naming the first setting that the report does not meet */
-export function appraise(trail: SnpTrail, report: Report, chain: VerifiedChain, settings: SnpSettings): void {
+export function appraiseReport(
+  trail: SnpTrail,
+  report: Report,
+  chain: VerifiedChain,
+  settings: SnpDemands,
+): void {
   checkVmpl(trail, report, settings);
   checkDebug(trail, report, settings);
   checkMigrationAgent(trail, report, settings);
@@ -42,7 +47,7 @@ export function appraise(trail: SnpTrail, report: Report, chain: VerifiedChain, 
   checkIdBlock(trail, report, settings);
 }
 
-function checkVmpl(trail: SnpTrail, { vmpl }: Report, { allowedVmpls }: SnpSettings): void {
+function checkVmpl(trail: SnpTrail, { vmpl }: Report, { allowedVmpls }: SnpDemands): void {
   const seen = vmpl === HOST_VMPL ? "a report that the host asked for" : `VMPL ${vmpl}`;
   trail.require(
     "vmpl",
@@ -52,16 +57,12 @@ function checkVmpl(trail: SnpTrail, { vmpl }: Report, { allowedVmpls }: SnpSetti
   );
 }
 
-function checkDebug(trail: SnpTrail, { policy }: Report, { allowDebug }: SnpSettings): void {
+function checkDebug(trail: SnpTrail, { policy }: Report, { allowDebug }: SnpDemands): void {
   const debug = hasBit(policy, POLICY_BITS.debug);
   trail.require("debug", !debug || allowDebug, onOff("debugging", debug, allowDebug));
 }
 
-function checkMigrationAgent(
-  trail: SnpTrail,
-  { policy }: Report,
-  { allowMigrationAgent }: SnpSettings,
-): void {
+function checkMigrationAgent(trail: SnpTrail, { policy }: Report, { allowMigrationAgent }: SnpDemands): void {
   const agent = hasBit(policy, POLICY_BITS["migration-agent"]);
   trail.require(
     "migration-agent",
@@ -87,11 +88,11 @@ function checkBits<Name extends string>(
   trail.require(check, wrong.length === 0, wrong.length === 0 ? `0x${word.toString(16)}` : wrong.join(", "));
 }
 
-function checkProduct(trail: SnpTrail, { product }: VerifiedChain, { allowedProducts }: SnpSettings): void {
+function checkProduct(trail: SnpTrail, { product }: VerifiedChain, { allowedProducts }: SnpDemands): void {
   trail.require("allowed-product", allowedProducts.includes(product), product);
 }
 
-function checkKey(trail: SnpTrail, { vek }: VerifiedChain, settings: SnpSettings): void {
+function checkKey(trail: SnpTrail, { vek }: VerifiedChain, settings: SnpDemands): void {
   const seen =
     vek.subjectKind === "VLEK" ? `VLEK of ${vek.cspId?.slice(0, 80) ?? "an unnamed provider"}` : "VCEK";
   const { allowedCspIds } = settings;
@@ -103,7 +104,7 @@ function checkKey(trail: SnpTrail, { vek }: VerifiedChain, settings: SnpSettings
 }
 
 /** A VLEK does not stand for a chip, so a masked chip id matters only with a VCEK or an allow-list. */
-function checkChip(trail: SnpTrail, report: Report, { vek }: VerifiedChain, settings: SnpSettings): void {
+function checkChip(trail: SnpTrail, report: Report, { vek }: VerifiedChain, settings: SnpDemands): void {
   const masked = isZero(report.chipId);
   const whole = toHex(report.chipId);
   const id = report.layout === "turin" ? whole.slice(0, 16) : whole;
@@ -119,7 +120,7 @@ function checkMinimumTcb(
   trail: SnpTrail,
   report: Report,
   { product }: VerifiedChain,
-  settings: SnpSettings,
+  settings: SnpDemands,
 ): void {
   const fault =
     belowMinimum("REPORTED_TCB", report.reportedTcb, settings.minimumTcb[product]) ??
@@ -137,7 +138,7 @@ function belowMinimum(name: string, tcb: Tcb, minimum: PartialTcb | undefined): 
   return undefined;
 }
 
-function checkFirmware(trail: SnpTrail, report: Report, { minimumFirmware }: SnpSettings): void {
+function checkFirmware(trail: SnpTrail, report: Report, { minimumFirmware }: SnpDemands): void {
   const seen = `current ${firmwareText(report.current)}, committed ${firmwareText(report.committed)}`;
   const enough =
     minimumFirmware === undefined ||
@@ -151,7 +152,7 @@ function isAtLeast(version: FirmwareVersion, minimum: string): boolean {
   return rank(version.major, version.minor, version.build) >= rank(major, minor, build);
 }
 
-function checkCommitted(trail: SnpTrail, report: Report, { requireCommittedTcb }: SnpSettings): void {
+function checkCommitted(trail: SnpTrail, report: Report, { requireCommittedTcb }: SnpDemands): void {
   const committed = TCB_PARTS.every((part) => report.committedTcb[part] === report.currentTcb[part]);
   const seen = committed
     ? "current TCB is committed"
@@ -159,7 +160,7 @@ function checkCommitted(trail: SnpTrail, report: Report, { requireCommittedTcb }
   trail.require("committed-tcb", committed || !requireCommittedTcb, seen);
 }
 
-function checkMitigations(trail: SnpTrail, report: Report, settings: SnpSettings): void {
+function checkMitigations(trail: SnpTrail, report: Report, settings: SnpDemands): void {
   const launch = missingBits(report.launchMitigations, settings.requiredLaunchMitigations);
   const current = missingBits(report.currentMitigations, settings.requiredCurrentMitigations);
   const good = launch === 0n && current === 0n;
@@ -173,7 +174,7 @@ function missingBits(has: bigint | undefined, required: bigint | undefined): big
   return (required ?? 0n) & ~(has ?? 0n);
 }
 
-function checkIdBlock(trail: SnpTrail, report: Report, settings: SnpSettings): void {
+function checkIdBlock(trail: SnpTrail, report: Report, settings: SnpDemands): void {
   const [idKey, authorKey] = [toHex(report.idKeyDigest), toHex(report.authorKeyDigest)];
   const known = settings.allowedIdKeyDigests?.includes(idKey) ?? true;
   const author = settings.allowedAuthorKeyDigests?.includes(authorKey) ?? true;

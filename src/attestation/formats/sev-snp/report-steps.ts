@@ -4,9 +4,11 @@
  */
 import { equalBytes, isZero, resize, toHex } from "../../../crypto/bytes.ts";
 import { verifyP384 } from "../../../crypto/ecdsa.ts";
-import type { VerifiedChain } from "../../formats/sev-snp/chain.ts";
-import type { SnpCheck } from "../../formats/sev-snp/checks.ts";
-import type { Product } from "../../formats/sev-snp/product.ts";
+import type { Trail } from "../../trail.ts";
+import type { VerifiedChain } from "./chain.ts";
+import type { SnpCheck } from "./checks.ts";
+import type { SnpDemands } from "./demands.ts";
+import type { Product } from "./product.ts";
 import {
   hasBit,
   POLICY_FIRST_RESERVED,
@@ -18,10 +20,8 @@ import {
   SIGNED_BYTES,
   signingKeyKind,
   tcbText,
-} from "../../formats/sev-snp/report.ts";
-import { hardwareIdLength, tcbMatches, type Vek } from "../../formats/sev-snp/vek.ts";
-import type { Trail } from "../../trail.ts";
-import type { SnpSettings } from "./settings.ts";
+} from "./report.ts";
+import { hardwareIdLength, tcbMatches, type Vek } from "./vek.ts";
 
 type SnpTrail = Trail<SnpCheck>;
 
@@ -29,7 +29,7 @@ const REPORT_DATA_BYTES = 64;
 const HOST_DATA_BYTES = 32;
 
 /** Cheap checks that need no key: they spare a request for certificates, and prove nothing yet. */
-export function checkStructure(trail: SnpTrail, report: Report, { minimumReportVersion }: SnpSettings): void {
+export function checkStructure(trail: SnpTrail, report: Report, { minimumReportVersion }: SnpDemands): void {
   const { version } = report;
   const supported = `a report version from ${minimumReportVersion} to 5`;
   trail.require(
@@ -104,7 +104,7 @@ export function checkValidity(
   trail: SnpTrail,
   chain: VerifiedChain,
   now: number,
-  settings: SnpSettings,
+  settings: SnpDemands,
 ): void {
   const certificates = [chain.vek.certificate, chain.intermediate, chain.root];
   const notBefore = Math.max(...certificates.map((certificate) => certificate.notBefore));

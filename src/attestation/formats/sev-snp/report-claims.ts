@@ -1,14 +1,7 @@
 import { isZero, toHex } from "../../../crypto/bytes.ts";
 import type { JsonObject, JsonValue } from "../../../json/value.ts";
-import type { VerifiedChain } from "../../formats/sev-snp/chain.ts";
-import {
-  firmwareText,
-  hasBit,
-  PLATFORM_BITS,
-  POLICY_BITS,
-  type Report,
-  type Tcb,
-} from "../../formats/sev-snp/report.ts";
+import type { VerifiedChain } from "./chain.ts";
+import { firmwareText, hasBit, PLATFORM_BITS, POLICY_BITS, type Report, type Tcb } from "./report.ts";
 
 /**
  * Flat claims about a verified report. The names of the reference implementation's claims are kept, as stock
