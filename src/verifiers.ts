@@ -29,13 +29,18 @@ export {
   type TeeResult,
   type Verification,
 } from "./attestation/verifier.ts";
+export { SGX_CHECKS, type SgxCheck } from "./attestation/verifiers/sgx/checks.ts";
+export type { SgxSettings } from "./attestation/verifiers/sgx/settings.ts";
 export type { SnpSettings } from "./attestation/verifiers/snp/settings.ts";
+export { TDX_CHECKS, type TdxCheck } from "./attestation/verifiers/tdx/checks.ts";
+export type { TdxSettings } from "./attestation/verifiers/tdx/settings.ts";
 export { TPM_CHECKS, type TpmCheck } from "./attestation/verifiers/tpm/checks.ts";
 export type { TpmSettings } from "./attestation/verifiers/tpm/settings.ts";
 export { DerError } from "./crypto/der.ts";
 export { KbsError } from "./errors.ts";
 export { readJson } from "./json/read.ts";
 export type { JsonObject, JsonValue } from "./json/value.ts";
+export { type VerifyDcapOptions, verifySgx, verifyTdx } from "./verifiers/dcap.ts";
 export { type VerifyTpmOptions, verifyTpm } from "./verifiers/tpm.ts";
 
 export interface VerifySnpOptions {

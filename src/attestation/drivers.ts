@@ -2,6 +2,9 @@ import type { VerifierConfigs } from "../config/verifier-sections.ts";
 import { openAmdEndorsements } from "./endorsements/amd-endorsements.ts";
 import { readAuthorities } from "./endorsements/tpm-authorities.ts";
 import type { UpstreamWorld } from "./endorsements/upstream.ts";
+import type { DcapCollateralSource } from "./formats/dcap/collateral.ts";
+import { fixedCollateral } from "./formats/dcap/fixed-collateral.ts";
+import { pinnedDcapTrustAnchors } from "./formats/dcap/trust-anchors.ts";
 import {
   addTrustAnchors,
   pinnedTrustAnchors,
@@ -11,7 +14,9 @@ import {
 import { type AkRegistry, NO_ENROLMENTS } from "./formats/tpm2/ak-registry.ts";
 import type { Verifier, VerifierDriver } from "./verifier.ts";
 import { sampleDeviceDriver, sampleDriver } from "./verifiers/sample/index.ts";
+import { sgxDriver } from "./verifiers/sgx/index.ts";
 import { snpDriver } from "./verifiers/snp/index.ts";
+import { tdxDriver } from "./verifiers/tdx/index.ts";
 import { tpmDriver } from "./verifiers/tpm/index.ts";
 import type { TpmSettings } from "./verifiers/tpm/settings.ts";
 import type { TpmTrust } from "./verifiers/tpm/trust.ts";
@@ -20,6 +25,8 @@ import type { TpmTrust } from "./verifiers/tpm/trust.ts";
 export interface VerifierWorld extends UpstreamWorld {
   /** PEM texts of roots that count like the vendor's own. Development only. */
   readonly devTrustAnchorsPem?: { readonly snp: readonly string[] };
+  /** Intel's statements, for every driver of DCAP quotes; absent: there are none, and such evidence is refused. */
+  readonly intelCollateral?: DcapCollateralSource;
   /** Attestation keys of machines that were enrolled; absent: none were. */
   readonly enrolledAks?: AkRegistry;
 }
@@ -34,6 +41,8 @@ const DRIVERS: readonly Open[] = [
     snp.enabled
       ? create(snpDriver, snp, world, await openAmdEndorsements(snp, amdTrustAnchors(world), world))
       : undefined,
+  async ({ tdx }, world) => (tdx.enabled ? create(tdxDriver, tdx, world, intelCollateral(world)) : undefined),
+  async ({ sgx }, world) => (sgx.enabled ? create(sgxDriver, sgx, world, intelCollateral(world)) : undefined),
   async ({ tpm }, world) =>
     tpm.enabled ? create(tpmDriver, tpm, world, await openTpmTrust(tpm, world)) : undefined,
 ];
@@ -71,6 +80,10 @@ async function openTpmTrust(
     akAuthorities: await readAuthorities(akAuthorities),
     enrolled: enrolledAks ?? NO_ENROLMENTS,
   };
+}
+
+function intelCollateral({ intelCollateral: source }: VerifierWorld): DcapCollateralSource {
+  return source ?? fixedCollateral(pinnedDcapTrustAnchors(), []);
 }
 
 function amdTrustAnchors({ devTrustAnchorsPem }: VerifierWorld): TrustAnchors {

@@ -1,11 +1,15 @@
 import { sampleSection } from "../attestation/verifiers/sample/settings.ts";
+import { sgxSection } from "../attestation/verifiers/sgx/settings.ts";
 import { snpSection } from "../attestation/verifiers/snp/settings.ts";
+import { tdxSection } from "../attestation/verifiers/tdx/settings.ts";
 import { tpmSection } from "../attestation/verifiers/tpm/settings.ts";
 import type { ConfigResult, ConfigSection } from "./section.ts";
 
 /** Sections below `verifiers`, one per driver that has options, in the order of the file. */
 export const VERIFIER_SECTIONS = {
   snp: snpSection,
+  tdx: tdxSection,
+  sgx: sgxSection,
   tpm: tpmSection,
   sample: sampleSection,
 } as const satisfies Record<string, ConfigSection<unknown>>;

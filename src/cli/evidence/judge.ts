@@ -4,6 +4,7 @@ import { sampleSection } from "../../attestation/verifiers/sample/settings.ts";
 import { SampleVerifier } from "../../attestation/verifiers/sample/verify.ts";
 import { KbsError, type ProblemCode } from "../../errors.ts";
 import type { JsonObject } from "../../json/value.ts";
+import { verifySgxOffline, verifyTdxOffline } from "./dcap.ts";
 import { jsonEvidence, type OfflineVerifier, parseSettings } from "./inputs.ts";
 import type { EvidenceRequest, OfflineTee } from "./request.ts";
 import { verifySnpOffline } from "./snp.ts";
@@ -54,6 +55,8 @@ export function refusalOf(error: unknown): Refused {
 
 const VERIFIERS: Readonly<Record<OfflineTee, OfflineVerifier>> = {
   snp: verifySnpOffline,
+  tdx: verifyTdxOffline,
+  sgx: verifySgxOffline,
   tpm: verifyTpmOffline,
   sample: verifySample("sample"),
   sampledevice: verifySample("sampledevice"),

@@ -21,9 +21,9 @@ export function checkReportData(
     trail.notChecked("report-data", "the caller expects nothing");
     return;
   }
-  const fits = digest.byteLength <= REPORT_DATA_BYTES;
+  const fits = digest.byteLength > 0 && digest.byteLength <= REPORT_DATA_BYTES;
   const wanted = resize(digest, REPORT_DATA_BYTES);
-  const expected = fits ? toHex(wanted) : `a binding of at most ${REPORT_DATA_BYTES} bytes`;
+  const expected = fits ? toHex(wanted) : `a binding of 1 to ${REPORT_DATA_BYTES} bytes`;
   trail.require("report-data", fits && equalBytes(reportData, wanted), toHex(reportData), expected);
 }
 

@@ -57,6 +57,6 @@ function checkServiceTd(trail: TdxTrail, { td15 }: TdReport, settings: TdxSettin
     return;
   }
   const bound = toHex(td15.mrServiceTd);
-  const allowed = settings.allowedServiceTds?.includes(bound) ?? settings.allowServiceTd;
+  const allowed = settings.allowServiceTd || (settings.allowedServiceTds?.includes(bound) ?? false);
   trail.require("service-td", allowed, bound);
 }
