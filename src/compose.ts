@@ -3,19 +3,19 @@ import { AppraisalScopes } from "./broker/appraisal-scope.ts";
 import { GuestRelease } from "./broker/guest-release.ts";
 import { Broker } from "./broker/release.ts";
 import { TeeWrapper } from "./broker/wrap.ts";
-import { openAudit } from "./compose/audit.ts";
+import { type Foundation, layFoundation } from "./compose/foundation.ts";
+import { openEnrolment } from "./compose/enrolment.ts";
 import { serverOptions, tlsSource } from "./compose/listener.ts";
-import { adminService, attestationPort, wellKnownPort } from "./compose/ports.ts";
-import { openState } from "./compose/state.ts";
-import { openSessions, openTokens, openVerifierMap } from "./compose/trust.ts";
+import { attestationPort, wellKnownPort } from "./compose/ports.ts";
+import { openServiceInterfaces, type ServiceInterfaces } from "./compose/service-interfaces.ts";
+import { openSessions, REMOTE_ISSUER } from "./compose/trust.ts";
 import { keyFile, type World } from "./compose/world.ts";
 import type { KeywardenConfig } from "./config/load.ts";
-import { AuditedAdmin } from "./http/audited.ts";
-import { Gate } from "./http/gate.ts";
+import { KbsError } from "./errors.ts";
 import { KbsServer } from "./http/server.ts";
 import { loadTls, type TlsSource } from "./http/tls.ts";
-import { Health } from "./observability/health.ts";
-import { createMetrics, type Metrics } from "./observability/metrics.ts";
+import { Health, type HealthProbe } from "./observability/health.ts";
+import type { Metrics } from "./observability/metrics.ts";
 import { resourcePlugin } from "./plugins/resource/index.ts";
 import { loadOrCreateKey } from "./storage/key-files.ts";
 
@@ -23,6 +23,8 @@ export type { World } from "./compose/world.ts";
 
 export interface Keywarden {
   readonly server: KbsServer;
+  /** The attestation service's own doors; `undefined`: there are none. */
+  readonly interfaces: ServiceInterfaces | undefined;
   readonly metrics: Metrics;
   readonly health: Health;
   /** `undefined`: plain http. */
@@ -38,6 +40,11 @@ function appraisalScopes({ attestation }: KeywardenConfig): AppraisalScopes {
   return new AppraisalScopes([{ policyId, repositories: ["*"] }, ...policySelectors]);
 }
 
+/** Issuers whose tokens name the appraisal policy that this server's configuration asked for. */
+function scopedIssuers({ own }: Foundation["tokens"]): readonly string[] {
+  return [own.name, REMOTE_ISSUER];
+}
+
 const FINGERPRINT_KEY_BYTES = 32;
 
 /**
@@ -46,20 +53,16 @@ const FINGERPRINT_KEY_BYTES = 32;
  * @throws KbsError naming the option or the file that stands in the way
  */
 export async function composeKeywarden(config: KeywardenConfig, world: World): Promise<Keywarden> {
-  const { now, monotonic, log, version, clockBehindMilliseconds } = world;
-  const metrics = createMetrics({ version, gitHash: "", buildDate: "" }, clockBehindMilliseconds);
-  const state = await openState(config, world);
-  const audit = await openAudit(config, world, metrics);
-  const tokens = await openTokens(config, world);
-  const attestGate = new Gate(config.attestation.maxConcurrent, config.attestation.maxWaiting);
-  const verifiers = await openVerifierMap(config, world, attestGate);
+  const { now, monotonic, log } = world;
+  const foundation = await layFoundation(config, world);
+  const { metrics, state, audit, tokens, gate, judge, admin } = foundation;
   const { sessions, store } = openSessions(config, world);
   const wrapper = new TeeWrapper({ allowRsa1_5: config.attestation.dangerouslyAllowRsa1_5 });
   const scopes = appraisalScopes(config);
   const broker = new Broker({
     policies: state.policies,
     mayOpen: ({ issuer, claims }, plugin, path) =>
-      issuer !== tokens.own.name || scopes.mayOpen(claims, plugin, path),
+      !scopedIssuers(tokens).includes(issuer) || scopes.mayOpen(claims, plugin, path),
     get referenceValues() {
       return state.lookup;
     },
@@ -68,22 +71,23 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
     fingerprintKey: await loadOrCreateKey(keyFile(config, "audit-fingerprint.key"), FINGERPRINT_KEY_BYTES),
   });
   const plugins = config.plugins.resource.enabled ? [resourcePlugin(state.secrets)] : [];
-  const health = new Health({
-    probes: [
+  const health = healthOf(
+    [
       { name: "secret-store", check: (signal) => state.secrets.ready(signal) },
       { name: "session-store", check: (signal) => store.ready(signal) },
-      { name: "audit-log", check: () => audit.log.ready() },
     ],
-    onFailure: (probe, err) => log.error({ event: "not-ready", probe, err }),
-  });
+    foundation,
+    world,
+  );
   const tls = tlsSource(config, world);
   const server = new KbsServer(serverOptions(config, tls === undefined ? undefined : await loadTls(tls)), {
     sessions,
-    attestation: attestationPort(config, { state, tokens, verifiers, wrapper }, world),
-    attestGate,
+    attestation: attestationPort(judge.service, wrapper),
+    attestGate: gate,
     release: new GuestRelease(broker, tokens.verifier, plugins),
-    admin: new AuditedAdmin(await adminService(config, state, world), audit.sink, monotonic),
+    admin,
     wellKnown: wellKnownPort(config, tokens),
+    enrolment: await openEnrolment(config, state, audit.sink, world),
     health,
     metrics,
     log,
@@ -92,8 +96,49 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
     requestId: randomUUID,
   });
   const close = async () => {
-    await Promise.all([state.secrets.close(), store.close()]);
+    await Promise.all([foundation.close(), store.close()]);
     await audit.log.close();
   };
-  return { server, metrics, health, tls, reopenAudit: () => audit.log.reopen(), close };
+  const interfaces = await openServiceInterfaces(config, { ...foundation, health }, world);
+  return { server, interfaces, metrics, health, tls, reopenAudit: () => audit.log.reopen(), close };
+}
+
+/** The attestation service on its own: no broker, no secrets, no sessions. */
+export interface AloneService {
+  readonly interfaces: ServiceInterfaces;
+  readonly metrics: Metrics;
+  readonly health: Health;
+  /** @throws KbsError `audit-unavailable` */
+  reopenAudit(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws KbsError naming the option or the file that stands in the way */
+export async function composeAttestationService(
+  config: KeywardenConfig,
+  world: World,
+): Promise<AloneService> {
+  // There is nothing that could be released: the store of secrets is an empty one.
+  const alone: KeywardenConfig = { ...config, secrets: { ...config.secrets, driver: "memory" } };
+  const foundation = await layFoundation(alone, world);
+  const { metrics, audit } = foundation;
+  const health = healthOf([], foundation, world);
+  const interfaces = await openServiceInterfaces(alone, { ...foundation, health }, world);
+  if (interfaces === undefined)
+    throw new KbsError(
+      "internal",
+      "attestationService: neither grpc.listen, rest.listen nor rvps.listen is given, so nobody could ask.",
+    );
+  const close = async () => {
+    await foundation.close();
+    await audit.log.close();
+  };
+  return { interfaces, metrics, health, reopenAudit: () => audit.log.reopen(), close };
+}
+
+function healthOf(own: readonly HealthProbe[], { audit, probes }: Foundation, { log }: World): Health {
+  return new Health({
+    probes: [...own, { name: "audit-log", check: () => audit.log.ready() }, ...probes],
+    onFailure: (probe, err) => log.error({ event: "not-ready", probe, err }),
+  });
 }

@@ -8,7 +8,7 @@ import { registerGuest } from "./commands/guest.ts";
 import { registerPolicy } from "./commands/policy.ts";
 import { registerReferenceValue } from "./commands/reference-value.ts";
 import { registerResource } from "./commands/resource.ts";
-import { registerServe } from "./commands/serve.ts";
+import { registerAttestationService, registerServe } from "./commands/serve.ts";
 import { TransportError } from "./http-client.ts";
 import { registerConformance } from "./policy-tools.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
@@ -21,6 +21,7 @@ export function createProgram(world: World, version: string): Command {
     .helpCommand(false)
     .showHelpAfterError("(--help lists what there is)");
   registerServe(program, world);
+  registerAttestationService(program, world);
   registerConfig(program, world);
   registerAdmin(program, world);
   registerResource(program, world);

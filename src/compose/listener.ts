@@ -7,13 +7,22 @@ import type { World } from "./world.ts";
 
 /** @returns `undefined` for plain http */
 export function tlsSource({ server }: KeywardenConfig, world: World): TlsSource | undefined {
-  if (server.tls === undefined) return undefined;
-  const { certificate, privateKey, minVersion } = server.tls;
+  return tlsSourceOf(server.tls, "server.tls", world);
+}
+
+/** @param path - of the section, for sentences @returns `undefined` for plain http */
+export function tlsSourceOf(
+  tls: KeywardenConfig["server"]["tls"],
+  path: string,
+  world: World,
+): TlsSource | undefined {
+  if (tls === undefined) return undefined;
+  const { certificate, privateKey, minVersion } = tls;
   return {
     certPath: certificate,
     keyPath: "file" in privateKey ? privateKey.file : undefined,
     readKey: async () =>
-      (await readSecret(privateKey, "server.tls.privateKey", world.env, warnBy(world))).toString("utf8"),
+      (await readSecret(privateKey, `${path}.privateKey`, world.env, warnBy(world))).toString("utf8"),
     minVersion: minVersion === "1.3" ? "TLSv1.3" : "TLSv1.2",
   };
 }

@@ -1,9 +1,7 @@
 import { AdminService } from "../admin/admin-service.ts";
 import { Administration } from "../admin/administration.ts";
 import { loadIdentityProviders } from "../admin/identity-providers.ts";
-import { Appraiser } from "../attestation/appraise.ts";
-import { challengeFor } from "../attestation/challenge.ts";
-import type { Tee, Verifier } from "../attestation/verifier.ts";
+import type { AttestationService } from "../attestation/adapters/attestation-service.ts";
 import type { TeeWrapper } from "../broker/wrap.ts";
 import type { KeywardenConfig } from "../config/load.ts";
 import type { AttestationPort, WellKnownPort } from "../http/ports.ts";
@@ -12,46 +10,17 @@ import type { State } from "./state.ts";
 import type { Tokens } from "./trust.ts";
 import type { World } from "./world.ts";
 
-export interface AttestationParts {
-  readonly state: State;
-  readonly tokens: Tokens;
-  readonly verifiers: ReadonlyMap<Tee, Verifier>;
-  readonly wrapper: TeeWrapper;
-}
-
 /** Evidence in, token out: the verifier side behind `/auth` and `/attest`. */
-export function attestationPort(
-  config: KeywardenConfig,
-  parts: AttestationParts,
-  { log }: World,
-): AttestationPort {
-  const { state, tokens, verifiers, wrapper } = parts;
-  const { policyId: ownChoice, policySelectors, verboseToken } = config.attestation;
-  const selectors = new Map(policySelectors.map(({ selector, policyId }) => [selector, policyId]));
-  const appraiser = new Appraiser({
-    verifiers,
-    policies: state.policies,
-    get referenceValues() {
-      return state.lookup;
-    },
-    policyId: ownChoice,
-    verbose: verboseToken,
-    legacyMissingTrustClaims: config.attestation.dangerouslyAllowMissingTrustClaims,
-    onWarning: (detail) => log.warn({ event: "appraisal", detail }),
-  });
+export function attestationPort(service: AttestationService, wrapper: TeeWrapper): AttestationPort {
   return {
-    challenge: (tee, extraParams, signal) =>
-      challengeFor(tee, extraParams, verifiers.get(tee), signal, selectors),
+    challenge: (tee, extraParams, signal) => service.challenge(tee, extraParams, signal),
     async appraise({ tee, generation, hashAlgorithm, policyId, ...attestation }, _context, signal) {
       // A guest whose key nothing can be encrypted to learns it here, not after its evidence was checked.
       wrapper.check(attestation.teePublicKey, generation === "0.1" ? "quasi-jwe" : "jwe");
       const { nonce } = attestation;
       const chosen = policyId === undefined ? {} : { policyId };
       const request = { tee, generation, nonce, runtimeDataHash: hashAlgorithm, attestation, ...chosen };
-      const result = await appraiser.appraise(request, signal);
-      const { token, claims, expiresAt } = await tokens.issuer.issue(result, signal);
-      tokens.verifier.rememberIssued(token, claims, tokens.own);
-      return { token, tokenExpiresAt: expiresAt };
+      return service.attest(request, signal);
     },
   };
 }

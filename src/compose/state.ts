@@ -3,8 +3,11 @@ import { join } from "node:path";
 import { ReferenceValues } from "../attestation/reference-values/reference-values.ts";
 import { loadTrustedSigners } from "../attestation/reference-values/signer-files.ts";
 import type { KeywardenConfig } from "../config/load.ts";
+import { Enrolments } from "../enrolment/enrolments.ts";
+import type { JsonValue } from "../json/value.ts";
 import type { PolicyEngine, ReferenceValueLookup } from "../policy/policy-engine.ts";
 import { policyKind } from "../policy/policy-names.ts";
+import { adviseOnValues } from "../policy/reference-value-advice.ts";
 import { RegoEngine } from "../policy/rego-engine.ts";
 import { shippedPolicies } from "../policy/shipped.ts";
 import { StoredPolicies } from "../policy/stored-policies.ts";
@@ -22,6 +25,10 @@ export interface State {
   readonly referenceValues: ReferenceValues;
   /** A new snapshot each time it is read: whoever takes it once sees one moment to the end. */
   readonly lookup: ReferenceValueLookup;
+  /** Keys of machines with a bare TPM. */
+  readonly enrolments: Enrolments;
+  /** For policies that are not administrators' but the configuration's. */
+  readonly engine: PolicyEngine;
 }
 
 /** @throws KbsError `storage-unavailable` */
@@ -48,7 +55,17 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
       now,
       reportFault,
       signers: await loadTrustedSigners(config.referenceValues.trustedSigners, now),
+      advise: (values) => advise(policies, values, world),
       acceptExpired: config.referenceValues.dangerouslyAcceptExpired,
+    },
+    startSignal,
+  );
+  const enrolments = await Enrolments.open(
+    {
+      store: await documents("tpm-enrolments"),
+      clocks: await documents("tpm-clocks"),
+      now,
+      maxEnrolments: config.tpmEnrolment.maxEnrolments,
     },
     startSignal,
   );
@@ -56,10 +73,23 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
     secrets,
     policies,
     referenceValues,
+    enrolments,
+    engine,
     get lookup() {
       return referenceValues.snapshot();
     },
   };
+}
+
+/** Whoever registers values hears it as well, if their client shows it; most do not. */
+function advise(
+  policies: StoredPolicies,
+  values: ReadonlyMap<string, JsonValue>,
+  { log }: World,
+): readonly string[] {
+  const remarks = adviseOnValues(policies.list(), values);
+  if (remarks.length > 0) log.warn({ event: "reference-values-unusable", remarks });
+  return remarks;
 }
 
 /** An appraisal policy stays as it was stored when the program's own becomes a better one; somebody should look. */

@@ -22,6 +22,8 @@ import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
 import { keyFile, type World } from "./world.ts";
 
 const COOKIE_KEY_BYTES = 32;
+/** What logs and audit records call the attestation service that this broker uses elsewhere. */
+export const REMOTE_ISSUER = "attestation-service";
 
 export interface Tokens {
   readonly keys: SigningKeys;
@@ -44,7 +46,7 @@ export async function openTokens(config: KeywardenConfig, world: World): Promise
     onFailure: (issuer, err) => log.warn({ event: "key-set-unavailable", issuer, err }),
   });
   const verifier = new TokenVerifier({
-    issuers: [own, ...foreign],
+    issuers: [own, ...(await remoteIssuer(config, world)), ...foreign],
     extraTeeKeyPointers: config.tokens.extraTeeKeyPaths.map(parsePointer),
     leewaySeconds: config.tokens.leewaySeconds,
     now,
@@ -61,6 +63,23 @@ export async function openTokens(config: KeywardenConfig, world: World): Promise
     now,
   });
   return { keys, issuer, verifier, own };
+}
+
+/** The attestation service elsewhere, if there is one: its tokens open secrets here without a further entry. */
+async function remoteIssuer(
+  { attestationService: { driver, remote } }: KeywardenConfig,
+  { now, log }: World,
+): Promise<readonly TrustedIssuer[]> {
+  if (driver === "built-in" || remote === undefined) return [];
+  const issuers = await openTrustedIssuers([remote.trustedIssuer], {
+    now,
+    onFailure: (issuer, err) => log.warn({ event: "key-set-unavailable", issuer, err }),
+  }).catch((cause: unknown) => {
+    throw new KbsError("internal", "attestationService.remote.trustedIssuer: its keys cannot be read.", {
+      cause,
+    });
+  });
+  return issuers.map((issuer) => ({ ...issuer, name: REMOTE_ISSUER }));
 }
 
 async function openSigner(config: KeywardenConfig, world: World): Promise<TokenSigner> {

@@ -1,6 +1,6 @@
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import type { Appraiser, AttestationResult } from "../appraise.ts";
-import { type Challenge, challengeFor } from "../challenge.ts";
+import { type Challenge, challengeFor, type PolicySelectors } from "../challenge.ts";
 import type { AppraisalRequest } from "../requests.ts";
 import type { Tee, Verifier } from "../verifier.ts";
 import type { AttestationService, IssuedAttestation } from "./attestation-service.ts";
@@ -8,7 +8,9 @@ import type { AttestationService, IssuedAttestation } from "./attestation-servic
 export interface BuiltInParts {
   readonly appraiser: Pick<Appraiser, "appraise">;
   readonly verifiers: ReadonlyMap<Tee, Verifier>;
-  readonly issue: (result: AttestationResult) => Promise<IssuedToken> | IssuedToken;
+  /** Policies that guests may choose from. */
+  readonly selectors: PolicySelectors;
+  readonly issue: (result: AttestationResult, signal: AbortSignal) => Promise<IssuedToken>;
   /** Hears of every token that was issued, before the guest does. */
   readonly onIssued: (token: string, claims: JsonObject) => void;
 }
@@ -29,12 +31,13 @@ export class BuiltInAttestationService implements AttestationService {
   }
 
   challenge(tee: Tee, extraParams: JsonValue, signal: AbortSignal): Promise<Challenge> {
-    return challengeFor(tee, extraParams, this.#parts.verifiers.get(tee), signal);
+    const { verifiers, selectors } = this.#parts;
+    return challengeFor(tee, extraParams, verifiers.get(tee), signal, selectors);
   }
 
   async attest(request: AppraisalRequest, signal: AbortSignal): Promise<IssuedAttestation> {
     const result = await this.#parts.appraiser.appraise(request, signal);
-    const { token, claims, expiresAt } = await this.#parts.issue(result);
+    const { token, claims, expiresAt } = await this.#parts.issue(result, signal);
     this.#parts.onIssued(token, claims);
     return { token, tokenExpiresAt: expiresAt };
   }

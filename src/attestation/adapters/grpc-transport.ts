@@ -23,15 +23,17 @@ export class GrpcTransport implements RemoteTransport, RemotePolicies, RemoteRef
   readonly name = "coco_as_grpc";
   readonly #channel: GrpcChannel;
   readonly #services: Services;
+  readonly #service: string;
 
-  private constructor(channel: GrpcChannel, services: Services) {
+  private constructor(channel: GrpcChannel, services: Services, service: string) {
     this.#channel = channel;
     this.#services = services;
+    this.#service = service;
   }
 
   /** Connects when it is first asked. @throws Error when the certificates are no PEM */
   static async open(options: RemoteOptions, service = "attestation service"): Promise<GrpcTransport> {
-    return new GrpcTransport(new GrpcChannel({ ...options, service }), await loadServices());
+    return new GrpcTransport(new GrpcChannel({ ...options, service }), await loadServices(), service);
   }
 
   async evaluate(
@@ -78,7 +80,7 @@ export class GrpcTransport implements RemoteTransport, RemotePolicies, RemoteRef
       signal,
     );
     if (textOf(answer, "status") !== "SERVING")
-      throw new ServiceUnavailable("attestation service", "it says that it is not serving");
+      throw new ServiceUnavailable(this.#service, "it says that it is not serving");
   }
 
   close(): void {

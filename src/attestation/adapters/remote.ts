@@ -2,7 +2,7 @@ import { KbsError } from "../../errors.ts";
 import { ServiceUnavailable } from "../../grpc/unavailable.ts";
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { writeJson } from "../../json/write.ts";
-import { type Challenge, challengeFor } from "../challenge.ts";
+import { type Challenge, challengeFor, type PolicySelectors } from "../challenge.ts";
 import { type AppraisalRequest, requestsOf, type VerificationRequest } from "../requests.ts";
 import type { Tee } from "../verifier.ts";
 import type { AttestationService, IssuedAttestation } from "./attestation-service.ts";
@@ -45,6 +45,8 @@ export interface RemoteParts {
   readonly issuer: string;
   /** Selector of the policies where nobody chose another. */
   readonly policyId: string;
+  /** Policies that guests may choose from. */
+  readonly selectors: PolicySelectors;
   /** Milliseconds, never running backwards. */
   readonly monotonic: () => number;
   /** Hears of what the service is asked and how it ends; counts, and never evidence. */
@@ -75,7 +77,7 @@ export class RemoteAttestationService implements AttestationService {
       challenge: () =>
         this.#call((transport) => transport.challenge(tee, writeJson(extraParams), signal), signal),
     };
-    return challengeFor(tee, extraParams, asks, signal);
+    return challengeFor(tee, extraParams, asks, signal, this.#parts.selectors);
   }
 
   async attest(request: AppraisalRequest, signal: AbortSignal): Promise<IssuedAttestation> {
