@@ -1,4 +1,6 @@
 import type { Registration } from "../attestation/reference-values/reference-values.ts";
+import { enrolmentJson } from "../enrolment/enrolment-record.ts";
+import type { KnownAk } from "../enrolment/enrolments.ts";
 import { KbsError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { writeJson } from "../json/write.ts";
@@ -126,11 +128,44 @@ const USE_CASES: Readonly<Record<string, UseCase>> = {
       ? json(admin.listReferenceValues().map(plain))
       : referenceValue(admin, query["id"], query),
   "reference-value.get": (admin, { id, query }) => referenceValue(admin, id, query),
+  "tpm-enrolment.list": (admin, { query }) => json(enrolmentList(admin, query)),
+  "tpm-enrolment.get": (admin, { path }) => json(enrolment(admin.getEnrolment(keyOf(path)))),
+  "tpm-enrolment.approve": async (admin, { path }, by, signal) =>
+    decided(await admin.decideEnrolment(keyOf(path), "approved", by, signal)),
+  "tpm-enrolment.revoke": async (admin, { path }, by, signal) =>
+    decided(await admin.decideEnrolment(keyOf(path), "revoked", by, signal)),
+  "tpm-enrolment.delete": async (admin, { path }, _by, signal) =>
+    decided(await admin.deleteEnrolment(keyOf(path), signal)),
+
   "reference-value.delete": async (admin, { id }, by, signal) => {
     await admin.deleteReferenceValue(id, by, signal);
     return {};
   },
 };
+
+/** `/tpm/enrollments/<fingerprint>/…` */
+function keyOf([, key = ""]: readonly string[]): string {
+  return key.toLowerCase();
+}
+
+/** `?form=trusted_aks`: the keys that count, as the reference value of that name lists them. */
+function enrolmentList(admin: Administration, { form }: Readonly<Record<string, string>>): JsonValue {
+  const known = admin.listEnrolments();
+  if (form === undefined) return known.map(enrolment);
+  if (form !== "trusted_aks")
+    throw new KbsError("malformed-request", "The query parameter form can only be trusted_aks.");
+  return known.filter(({ status }) => status === "approved").map(({ akSpki }) => akSpki);
+}
+
+function enrolment({ lastClock, ...known }: KnownAk): JsonObject {
+  const clock = lastClock === undefined ? null : { ...lastClock };
+  return { ...enrolmentJson(known), lastClock: clock };
+}
+
+function decided(known: KnownAk): AdminAnswer {
+  const { host, akFingerprint, ekFingerprint, status } = known;
+  return { ...json(enrolment(known)), audit: { host, akFingerprint, ekFingerprint, status } };
+}
 
 /** `?overwrite=false` keeps what is there. */
 function overwriteOf(query: Readonly<Record<string, string>>): boolean {
@@ -160,7 +195,7 @@ function referenceValue(
 }
 
 function plain(value: ListedReferenceValue): JsonObject {
-  return { ...value, provenance: { ...value.provenance } };
+  return { ...value, provenance: { ...value.provenance }, usedBy: [...value.usedBy] };
 }
 
 const MAX_AUDITED_NAMES = 100;

@@ -1,11 +1,14 @@
+import type { EnrolmentStatus } from "../attestation/formats/tpm2/ak-registry.ts";
 import type {
   ReferenceValue,
   ReferenceValues,
   Registration,
 } from "../attestation/reference-values/reference-values.ts";
+import type { Enrolments, KnownAk } from "../enrolment/enrolments.ts";
 import { KbsError } from "../errors.ts";
 import type { JsonValue } from "../json/value.ts";
 import { attestationPolicyFault, isResourcePolicy, policyKind } from "../policy/policy-names.ts";
+import { referenceValueUses } from "../policy/reference-value-advice.ts";
 import type { ShippedDifference } from "../policy/shipped-difference.ts";
 import type { PolicySnapshot, StoredPolicies } from "../policy/stored-policies.ts";
 import { parseResourcePath, type ResourcePath } from "../protocol/resource-path.ts";
@@ -20,9 +23,15 @@ export interface AdministrationDependencies {
   readonly secrets: SecretStore;
   readonly policies: StoredPolicies;
   readonly referenceValues: ReferenceValues;
+  /** `undefined`: machines cannot be enrolled here. */
+  readonly enrolments?: Enrolments | undefined;
 }
 
-export type ListedReferenceValue = ReferenceValue & { readonly expired: boolean };
+export type ListedReferenceValue = ReferenceValue & {
+  readonly expired: boolean;
+  /** Policies in force whose text asks for it. */
+  readonly usedBy: readonly string[];
+};
 
 /** Most names one answer lists. */
 const MAX_LISTED = 100_000;
@@ -159,11 +168,12 @@ export class Administration {
   describeReferenceValue(name: string): ListedReferenceValue {
     const found = this.#parts.referenceValues.find(name);
     if (found === undefined) throw absent("No reference value has this name", "RvpsError");
-    return this.#listed(found);
+    return this.#listed(found, referenceValueUses(this.#parts.policies.list()));
   }
 
   listReferenceValues(): readonly ListedReferenceValue[] {
-    return this.#parts.referenceValues.list().map((value) => this.#listed(value));
+    const uses = referenceValueUses(this.#parts.policies.list());
+    return this.#parts.referenceValues.list().map((value) => this.#listed(value, uses));
   }
 
   /** @throws KbsError `not-found`, `storage-unavailable` */
@@ -172,8 +182,37 @@ export class Administration {
       throw absent("No reference value has this name", "RvpsError");
   }
 
-  #listed(value: ReferenceValue): ListedReferenceValue {
-    return { ...value, expired: this.#parts.referenceValues.isExpired(value) };
+  #listed(value: ReferenceValue, uses: ReturnType<typeof referenceValueUses>): ListedReferenceValue {
+    const usedBy = [...new Set((uses.get(value.name) ?? []).map(({ policy }) => policy))];
+    return { ...value, expired: this.#parts.referenceValues.isExpired(value), usedBy };
+  }
+
+  /** @throws KbsError `not-found` when nothing is enrolled here at all */
+  listEnrolments(): readonly KnownAk[] {
+    return this.#enrolments().list();
+  }
+
+  /** @param key - fingerprint of the attestation key. @throws KbsError `not-found` */
+  getEnrolment(key: string): KnownAk {
+    const found = this.#enrolments().get(key);
+    if (found === undefined) throw absent("No key with this fingerprint is enrolled");
+    return found;
+  }
+
+  /** In force when it returns. @throws KbsError `not-found`, `conflict`, `storage-unavailable` */
+  decideEnrolment(key: string, status: EnrolmentStatus, by: string, signal: AbortSignal): Promise<KnownAk> {
+    return this.#enrolments().decide(key, status, by, signal);
+  }
+
+  /** Afterwards the key may be enrolled again. @throws KbsError `not-found`, `storage-unavailable` */
+  deleteEnrolment(key: string, signal: AbortSignal): Promise<KnownAk> {
+    return this.#enrolments().delete(key, signal);
+  }
+
+  #enrolments(): Enrolments {
+    const { enrolments } = this.#parts;
+    if (enrolments === undefined) throw absent("Machines are not enrolled here: tpmEnrolment.enabled is off");
+    return enrolments;
   }
 
   #names(kind: "resource" | "attestation"): readonly string[] {

@@ -51,12 +51,38 @@ export type PolicyOutcome =
       readonly prints: readonly string[];
     };
 
+/** What a policy needs a reference value to be. `any`: nothing is known. */
+export type ReferenceValueShape =
+  | "collection"
+  | "single"
+  | "number"
+  | "boolean"
+  | "string"
+  | "object"
+  | "any";
+
+/** One place in a policy where a reference value is used. */
+export interface ReferenceValueUse {
+  readonly name: string;
+  readonly shape: ReferenceValueShape;
+  /** Of the policy's text, from 1. */
+  readonly row: number;
+}
+
+export interface ReferenceValueUses {
+  readonly uses: readonly ReferenceValueUse[];
+  /** Some name is computed, so that the policy may ask for others as well. */
+  readonly computed: boolean;
+}
+
 /** Compiled once, immutable, shared by all requests. */
 export interface CompiledPolicy {
   /** Lower-case hex SHA-384 over the module texts and the dialect. */
   readonly hash: string;
   /** Absolute rule paths that can be asked for, say `data.policy.allow`. */
   readonly entryPoints: readonly string[];
+  /** Which reference values the text asks for, and in which shape; an engine that cannot tell leaves it out. */
+  readonly referenceValues?: ReferenceValueUses;
   /** @param rulePath - `data.policy.allow` */
   evaluate(rulePath: string, request: EvaluationRequest, signal: AbortSignal): Promise<PolicyOutcome>;
 }

@@ -15,6 +15,7 @@ import type {
   PolicyModule,
   PolicyOutcome,
   ReferenceValueLookup,
+  ReferenceValueUses,
 } from "./policy-engine.ts";
 import {
   compilePolicy,
@@ -94,6 +95,7 @@ class HostedPolicy implements CompiledPolicy {
   readonly #policy: Policy;
   readonly #options: RegoEngineOptions;
   readonly #constantIds: readonly string[];
+  #uses: ReferenceValueUses | undefined;
 
   constructor(policy: Policy, options: RegoEngineOptions) {
     this.hash = policy.hash;
@@ -102,6 +104,11 @@ class HostedPolicy implements CompiledPolicy {
     this.#options = options;
     const ids = policy.hostArguments.get(QUERY_REFERENCE_VALUE.name) ?? [];
     this.#constantIds = ids.filter((id) => typeof id === "string");
+  }
+
+  get referenceValues(): ReferenceValueUses {
+    this.#uses ??= usesOf(this.#policy);
+    return this.#uses;
   }
 
   async evaluate(rulePath: string, request: EvaluationRequest, signal: AbortSignal): Promise<PolicyOutcome> {
@@ -152,6 +159,14 @@ class HostedPolicy implements CompiledPolicy {
     const isNo = outcome.kind === "undefined" || (outcome.kind === "value" && outcome.value === false);
     return isNo ? renderWhyNot(explain(this.#policy, rulePath, evaluation).whyNot) : undefined;
   }
+}
+
+function usesOf(policy: Policy): ReferenceValueUses {
+  const { uses, computed } = policy.hostUses(QUERY_REFERENCE_VALUE.name);
+  return {
+    uses: uses.map(({ argument, shape, location }) => ({ name: argument, shape, row: location.row })),
+    computed,
+  };
 }
 
 /** Reference values could not be looked up, for a reason that is told in public words. */

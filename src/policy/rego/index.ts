@@ -26,6 +26,7 @@ export {
 } from "./explain.ts";
 export { explainMembers, type MemberReport, type MembersExplanation } from "./explain-members.ts";
 export { type FormatResult, formatModule } from "./format.ts";
+export type { AnswerShape, HostUse, HostUses } from "./host-uses.ts";
 export { fromJson, JsonTextError, readJsonText, toJson } from "./json.ts";
 export type { InputNames, LintProfile } from "./lint/index.ts";
 export { parseModule, parseQuery } from "./parser/index.ts";

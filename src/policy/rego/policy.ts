@@ -10,6 +10,7 @@ import { RegexCache } from "./builtins/index.ts";
 import { compileProgram, type Program } from "./compile/program.ts";
 import { BudgetError } from "./errors.ts";
 import { collectHostArguments } from "./host-arguments.ts";
+import { collectHostUses, type HostUses } from "./host-uses.ts";
 import { type LintProfile, lint } from "./lint/index.ts";
 import { parseModule } from "./parser/index.ts";
 import { type EvaluationRequest, evaluateRule, type Outcome } from "./run.ts";
@@ -145,6 +146,11 @@ export class Policy {
   get probed(): Program {
     this.#probed ??= compileProgram(this.analysis, true);
     return this.#probed;
+  }
+
+  /** What the policy does with the answers of a host function. Walks the whole policy each time it is asked. */
+  hostUses(host: string): HostUses {
+    return collectHostUses(this.analysis.clauses, host);
   }
 
   /**
