@@ -74,11 +74,17 @@ export class CoseError extends Error {
 
 /**
  * @param bytes - with tag 18 or without
+ * @param outerTag - a tag that may stand around that, say of CWT
  * @throws CborError, CoseError
  */
-export function parseCoseSign1(bytes: Uint8Array, limits: CborLimits = {}): CoseSign1 {
-  const value = decodeCbor(bytes, limits);
-  return coseSign1(value instanceof CborTag && value.tag === COSE_SIGN1_TAG ? value.value : value, limits);
+export function parseCoseSign1(bytes: Uint8Array, limits: CborLimits = {}, outerTag?: number): CoseSign1 {
+  const outer = decodeCbor(bytes, limits);
+  const value = outerTag === undefined ? outer : untagged(outer, outerTag);
+  return coseSign1(untagged(value, COSE_SIGN1_TAG), limits);
+}
+
+function untagged(value: CborValue, tag: number): CborValue {
+  return value instanceof CborTag && value.tag === tag ? value.value : value;
 }
 
 /**
@@ -118,7 +124,27 @@ export function verifyCoseSign1(
   if ((message.payload === undefined) === (detached === undefined)) return false;
   const payload = message.payload ?? detached;
   if (payload === undefined) return false;
-  return verifyWith(algorithm, key, sigStructure(message.protectedBytes, payload), message.signature);
+  return verifyWith(algorithm, key, toBeSigned(message, payload), message.signature);
+}
+
+/** What the signature of a message is over: for whoever verifies it himself. */
+export function toBeSigned({ protectedBytes }: CoseSign1, payload: Uint8Array): Buffer {
+  return sigStructure(protectedBytes, payload);
+}
+
+/**
+ * The certificates that a message brings along, leaf first (`x5chain`, RFC 9360 §2); none when there are none.
+ * They prove nothing until a chain to a configured anchor held.
+ *
+ * @throws CoseError when the header is neither a certificate nor a list of some
+ */
+export function x5chainOf({ protectedHeader, unprotectedHeader }: CoseSign1): readonly Uint8Array[] {
+  const value = protectedHeader.get(COSE_HEADER.x5chain) ?? unprotectedHeader.get(COSE_HEADER.x5chain);
+  if (value === undefined) return [];
+  if (isCborBytes(value)) return [value];
+  if (!isCborArray(value) || value.length === 0 || !value.every(isCborBytes))
+    throw new CoseError("an x5chain that is no list of certificates");
+  return value;
 }
 
 /** A message that waits for its signature. */

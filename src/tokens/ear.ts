@@ -1,17 +1,22 @@
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isArray, isObject } from "../json/write.ts";
+import { statusOf, TRUST_TIERS, type TrustTier } from "../protocol/trust-tiers.ts";
+import { ietfName } from "./ear-names.ts";
+import { PROFILE_TAGS, type TokenProfile } from "./forms.ts";
 
 /** One appraised device as the token shows it. */
 export interface EarSubmodule {
   /** Class and index: `cpu0`, `gpu1`. */
   readonly name: string;
-  readonly status: "none" | "affirming" | "warning" | "contraindicated";
+  readonly status: TrustTier;
   readonly trustVector: Readonly<Partial<Record<string, number>>>;
   /** Policy selector without the class. */
   readonly policyId: string;
   readonly annotatedEvidence: JsonObject;
   /** Members that the policy added, by name. */
   readonly extensions: JsonObject;
+  /** Their labels in a CWT; a member without one stands there under its name. */
+  readonly extensionKeys?: Readonly<Record<string, number>>;
 }
 
 export interface EarEnvelope {
@@ -27,7 +32,7 @@ export interface EarEnvelope {
 }
 
 /** The profile that Confidential Containers clients and the Veraison libraries read. */
-export const EAR_PROFILE = "tag:github.com,2024:confidential-containers/Trustee";
+export const EAR_PROFILE = PROFILE_TAGS.trustee;
 
 /** Marks a token of a guest that expects the older answer form. */
 export const PROTOCOL_CLAIM = "keywarden.protocol";
@@ -41,38 +46,87 @@ const MIN_INT64 = -(2n ** 63n);
  * clocks that may be behind.
  *
  * @param submodules - at least one; the names must differ
+ * @param profile - what `eat_profile` says; under `ietf`, what such a token claims once it is read
  */
-export function earClaims(submodules: readonly EarSubmodule[], envelope: EarEnvelope): JsonObject {
+export function earClaims(
+  submodules: readonly EarSubmodule[],
+  envelope: EarEnvelope,
+  profile: TokenProfile = "trustee",
+): JsonObject {
   return {
-    eat_profile: EAR_PROFILE,
+    eat_profile: PROFILE_TAGS[profile],
     iat: envelope.issuedAt,
     exp: envelope.expiresAt,
     iss: envelope.issuer,
     "ear.verifier-id": { developer: envelope.developer, build: envelope.build },
+    ...(profile === "ietf" ? { "ear.status": worstStatus(submodules) } : {}),
     ...(envelope.protocol === undefined ? {} : { [PROTOCOL_CLAIM]: envelope.protocol }),
     submods: Object.fromEntries(submodules.map((each) => [each.name, appraisal(each)])),
   };
 }
 
 function appraisal(submodule: EarSubmodule): JsonObject {
-  const vector: Record<string, number> = {};
-  for (const [name, value] of Object.entries(submodule.trustVector)) {
-    if (value !== undefined) vector[name] = value;
-  }
   return {
     "ear.status": submodule.status,
-    "ear.trustworthiness-vector": vector,
+    "ear.trustworthiness-vector": vectorOf(submodule),
     "ear.appraisal-policy-id": submodule.policyId,
     "ear.veraison.annotated-evidence": fitInt64(submodule.annotatedEvidence),
     ...submodule.extensions,
   };
 }
 
+/** The same claims as draft-ietf-rats-ear-03 §3 names them, with the status of the whole. */
+export function ietfEarClaims(submodules: readonly EarSubmodule[], envelope: EarEnvelope): JsonObject {
+  return {
+    eat_profile: PROFILE_TAGS.ietf,
+    iat: envelope.issuedAt,
+    exp: envelope.expiresAt,
+    iss: envelope.issuer,
+    ear_verifier_id: { developer: envelope.developer, build: envelope.build },
+    ear_status: worstStatus(submodules),
+    ...(envelope.protocol === undefined ? {} : { [PROTOCOL_CLAIM]: envelope.protocol }),
+    submods: Object.fromEntries(submodules.map((each) => [each.name, ietfAppraisal(each)])),
+  };
+}
+
+function ietfAppraisal(submodule: EarSubmodule): JsonObject {
+  return {
+    ear_status: submodule.status,
+    ear_trustworthiness_vector: vectorOf(submodule),
+    ear_appraisal_policy_ids: [submodule.policyId],
+    ear_veraison_annotated_evidence: fitInt64(submodule.annotatedEvidence),
+    ...Object.fromEntries(
+      Object.entries(submodule.extensions).map(([name, value]) => [ietfName(name), value]),
+    ),
+  };
+}
+
+/** The least trustworthy submodule's status. */
+export function worstStatus(submodules: readonly { readonly status: TrustTier }[]): TrustTier {
+  return TRUST_TIERS.findLast((tier) => submodules.some(({ status }) => status === tier)) ?? "none";
+}
+
+/** Only the members that were set. */
+export function vectorOf({ trustVector }: EarSubmodule): Readonly<Record<string, number>> {
+  const vector: Record<string, number> = {};
+  for (const [name, value] of Object.entries(trustVector)) {
+    if (value !== undefined) vector[name] = value;
+  }
+  return vector;
+}
+
+/** Whether a status claims more than the vector beside it allows; `none` claims nothing, and hides nothing. */
+export function isBetterThan(status: TrustTier, vector: Readonly<Record<string, number>>): boolean {
+  const worst = TRUST_TIERS.indexOf(statusOf(vector));
+  if (status === "none") return worst > TRUST_TIERS.indexOf("affirming");
+  return TRUST_TIERS.indexOf(status) < worst;
+}
+
 /**
  * Integers that do not fit 64 signed bits become decimal strings: the libraries that read tokens would round
  * them or fail. Objects without such a number are returned as they are.
  */
-function fitInt64(value: JsonValue): JsonValue {
+export function fitInt64(value: JsonValue): JsonValue {
   if (typeof value === "bigint") return value > MAX_INT64 || value < MIN_INT64 ? value.toString() : value;
   if (isArray(value)) return value.some(holdsWide) ? value.map(fitInt64) : value;
   if (!isObject(value) || !holdsWide(value)) return value;

@@ -24,12 +24,12 @@ export function parseCompactJws(token: string): CompactJws {
   if (first < 0 || second < 0 || token.indexOf(".", second + 1) >= 0)
     throw tokenRefused("it is not three parts joined by dots");
   if (first > MAX_HEADER_LENGTH) throw tokenRefused("its header is too long");
-  const header = parseHeader(binary(token.slice(0, first)));
+  const header = parseHeader(parseBase64url(token.slice(0, first)));
   return {
     header,
-    payload: binary(token.slice(first + 1, second)),
+    payload: parseBase64url(token.slice(first + 1, second)),
     signed: Buffer.from(token.slice(0, second), "latin1"),
-    signature: binary(token.slice(second + 1)),
+    signature: parseBase64url(token.slice(second + 1)),
   };
 }
 
@@ -52,7 +52,7 @@ export function parseObject(bytes: Buffer, what: string): JsonObject {
 }
 
 /** Unpadded base64url and nothing else; the decoder alone would skip what it does not know. */
-function binary(text: string): Buffer {
+export function parseBase64url(text: string): Buffer {
   const bytes = Buffer.from(text, "base64url");
   if (bytes.toString("base64url") !== text) throw tokenRefused("a part is not unpadded base64url");
   return bytes;

@@ -5,6 +5,7 @@ import { readPem } from "../crypto/pem.ts";
 import { KbsError } from "../errors.ts";
 import { keyFits, type TokenAlgorithm } from "./algorithms.ts";
 import { CertificateKeys } from "./certificate-keys.ts";
+import { PROFILE_TAGS, TOKEN_ENCODINGS } from "./forms.ts";
 import { HttpsDocuments } from "./https-documents.ts";
 import { parseKeySet } from "./jwk.ts";
 import { FixedKeys, type KeySource } from "./key-source.ts";
@@ -41,6 +42,8 @@ export function ownIssuer(keys: KeySource, issuer: string): TrustedIssuer {
     issuer,
     audience: undefined,
     algorithms: SIGNING_ALGORITHMS,
+    encodings: TOKEN_ENCODINGS,
+    profiles: Object.values(PROFILE_TAGS),
     keys,
   };
 }

@@ -5,9 +5,11 @@ import type { JsonObject } from "../json/value.ts";
 import { isArray, member } from "../json/write.ts";
 import type { TeePublicKey } from "../protocol/jwk.ts";
 import { type TokenAlgorithm, verifySignature } from "./algorithms.ts";
-import { type CompactJws, parseCompactJws, parseObject } from "./jws.ts";
+import { readClaims } from "./ear-reader.ts";
+import type { TokenEncoding } from "./forms.ts";
 import type { KeySource } from "./key-source.ts";
 import { tokenRefused } from "./refusal.ts";
+import { parseToken, type SignedToken } from "./signed-token.ts";
 import { findTeePublicKey, type Pointer } from "./tee-key.ts";
 
 /** Somebody whose tokens count here. Key and algorithms are fixed by configuration, per issuer. */
@@ -19,11 +21,19 @@ export interface TrustedIssuer {
   /** What `aud` must be or contain; `undefined`: `aud` is not compared. */
   readonly audience: string | undefined;
   readonly algorithms: readonly TokenAlgorithm[];
+  /** How its tokens may be written; JWT alone if absent. */
+  readonly encodings?: readonly TokenEncoding[];
+  /**
+   * What `eat_profile` must be one of. Absent: it is not compared, and claims under the names of the IETF drafts do
+   * not count.
+   */
+  readonly profiles?: readonly string[] | undefined;
   readonly keys: KeySource;
 }
 
 /** A token whose signature, time and issuer held. */
 export interface VerifiedToken {
+  /** Of an EAR in whichever form: under the dotted names, for policies. */
   readonly claims: JsonObject;
   readonly teePublicKey: TeePublicKey;
   /** `TrustedIssuer.name`. */
@@ -53,6 +63,7 @@ interface Remembered {
   readonly length: number;
 }
 
+const JWT_ONLY: readonly TokenEncoding[] = ["jwt"];
 const DEFAULT_LEEWAY_SECONDS = 60;
 const DEFAULT_MAX_REMEMBERED = 4096;
 const DEFAULT_MAX_REMEMBERED_LENGTH = 16 << 20;
@@ -77,15 +88,14 @@ export class TokenVerifier {
   }
 
   /**
-   * @param token - compact JWS
+   * @param token - compact JWS, or a CWT in base64url
    * @throws KbsError `token-rejected`; `tee-key-rejected` when it carries an unusable TEE key
    */
   async verify(token: string, signal: AbortSignal): Promise<VerifiedToken> {
     const digest = digestOf(token);
     const known = this.#recall(digest);
     if (known !== undefined) return known;
-    const jws = parseCompactJws(token);
-    const entry = await this.#check(jws, token.length, signal);
+    const entry = await this.#check(parseToken(token), token.length, signal);
     this.#remember(digest, entry);
     return entry.token;
   }
@@ -119,11 +129,11 @@ export class TokenVerifier {
     return undefined;
   }
 
-  async #check(jws: CompactJws, length: number, signal: AbortSignal): Promise<Remembered> {
+  async #check(token: SignedToken, length: number, signal: AbortSignal): Promise<Remembered> {
     let refusal: KbsError | undefined;
     for (const issuer of this.#options.issuers) {
       try {
-        const entry = await this.#checkFor(issuer, jws, length, signal);
+        const entry = await this.#checkFor(issuer, token, length, signal);
         if (entry !== undefined) return entry;
       } catch (error) {
         // One issuer's reason to refuse is no reason against the next: they may share a form, not keys.
@@ -137,16 +147,17 @@ export class TokenVerifier {
   /** @returns `undefined`: none of this issuer's keys made the signature */
   async #checkFor(
     issuer: TrustedIssuer,
-    jws: CompactJws,
+    token: SignedToken,
     length: number,
     signal: AbortSignal,
   ): Promise<Remembered | undefined> {
-    const alg = member(jws.header, "alg");
-    const { version, keys } = await issuer.keys.candidates(jws.header, signal);
+    if (!(issuer.encodings ?? JWT_ONLY).includes(token.encoding)) return undefined;
+    const alg = member(token.header, "alg");
+    const { version, keys } = await issuer.keys.candidates(token.header, signal);
     for (const key of keys) {
       if (key.algorithm !== alg || !issuer.algorithms.includes(key.algorithm)) continue;
-      if (!verifySignature(key, jws.signed, jws.signature)) continue;
-      const claims = parseObject(jws.payload, "payload");
+      if (!verifySignature(key, token.signed, token.signature)) continue;
+      const claims = readClaims(token.claims(), issuer.profiles);
       return { ...this.#accept(claims, issuer, key.notAfter, length), version };
     }
     return undefined;

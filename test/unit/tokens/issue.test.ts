@@ -5,51 +5,24 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { createLocalJWKSet, decodeProtectedHeader, importJWK, type JSONWebKeySet, jwtVerify } from "jose";
 import { readJson } from "../../../src/json/read.ts";
-import type { JsonObject } from "../../../src/json/value.ts";
 import { discoveryDocument, keySetDocument } from "../../../src/tokens/documents.ts";
-import { EAR_PROFILE, type EarSubmodule } from "../../../src/tokens/ear.ts";
-import { TokenIssuer, type TokenIssuerOptions } from "../../../src/tokens/issue.ts";
+import { EAR_PROFILE } from "../../../src/tokens/ear.ts";
+import type { TokenIssuerOptions } from "../../../src/tokens/issue.ts";
 import { certificatesOf, createSigner, privateKeyFrom } from "../../../src/tokens/signer.ts";
-import { loadOrCreateSigner } from "../../../src/tokens/signer-files.ts";
-import { SigningKeys } from "../../../src/tokens/signing-keys.ts";
+import { generateSigningKey, loadOrCreateSigner } from "../../../src/tokens/signer-files.ts";
 import { ownIssuer } from "../../../src/tokens/trusted-issuers.ts";
 import { TokenVerifier } from "../../../src/tokens/verify.ts";
+import { cpuSubmodule, fixedKeys, freshSigner, testIssuer } from "../../support/ear.ts";
 import { testAuthority } from "../../support/tls-certificates.ts";
 import { NOW, NOW_SECONDS, p256, TEE_KEY } from "../../support/tokens.ts";
 
-const signer = createSigner(p256().privateKey);
-const keys = new SigningKeys([{ signer }], { publishMs: 300_000, overlapMs: 360_000, now: () => NOW });
+const signer = freshSigner();
+const keys = fixedKeys(signer);
 const SIGNAL = new AbortController().signal;
+const issuer = (changes: Partial<TokenIssuerOptions> = {}) => testIssuer(keys, changes);
+const cpu = cpuSubmodule;
 
-function issuer(changes: Partial<TokenIssuerOptions> = {}): TokenIssuer {
-  return new TokenIssuer({
-    keys,
-    issuer: "keywarden",
-    developer: "https://kbs.example",
-    build: "keywarden 0.1.0",
-    lifetimeSeconds: 300,
-    embedKey: true,
-    now: () => NOW + 999,
-    ...changes,
-  });
-}
-
-function cpu(evidence: JsonObject = {}, changes: Partial<EarSubmodule> = {}): EarSubmodule {
-  return {
-    name: "cpu0",
-    status: "affirming",
-    trustVector: { hardware: 2, configuration: 2 },
-    policyId: "default",
-    annotatedEvidence: {
-      snp: { measurement: "00" },
-      report_data: "00",
-      runtime_data_claims: { nonce: "n", "tee-pubkey": TEE_KEY.jwk },
-      ...evidence,
-    },
-    extensions: {},
-    ...changes,
-  };
-}
+const PEM_ES384 = String(generateSigningKey("ES384").export({ type: "pkcs8", format: "pem" }));
 
 function payloadOf(token: string): unknown {
   return readJson(Buffer.from(token.split(".")[1] ?? "", "base64url"));
@@ -164,6 +137,29 @@ test("a device attested alone gets a token, which releases nothing here", async 
 test("the mark of a guest of protocol 0.1", async () => {
   const { claims } = await issuer().issue({ submodules: [cpu()], protocol: "0.1" }, SIGNAL);
   expect(claims).toHaveProperty(["keywarden.protocol"], "0.1");
+});
+
+test("AS-046 ES384 and Ed25519 keys sign when they were asked for, and another library verifies", async () => {
+  for (const algorithm of ["ES384", "EdDSA"] as const) {
+    const other = freshSigner(algorithm);
+    const { token } = await testIssuer(fixedKeys(other)).issue(
+      { submodules: [cpu()], protocol: undefined },
+      SIGNAL,
+    );
+    const { alg, jwk } = decodeProtectedHeader(token);
+    expect(alg).toBe(algorithm);
+    const options = { currentDate: new Date(NOW), algorithms: [algorithm], issuer: "keywarden" };
+    await expect(jwtVerify(token, await importJWK({ ...jwk }, algorithm), options)).resolves.toBeDefined();
+  }
+});
+
+test("AS-046 the same key as a JWK file", () => {
+  const jwk = readJson(JSON.stringify(privateKeyFrom(PEM_ES384).export({ format: "jwk" })));
+  expect(createSigner(privateKeyFrom(JSON.stringify(jwk)), "ES384").kid).toBe(
+    createSigner(privateKeyFrom(PEM_ES384), "ES384").kid,
+  );
+  expect(() => privateKeyFrom("{}")).toThrow(TypeError);
+  expect(() => privateKeyFrom("{")).toThrow(TypeError);
 });
 
 describe("signing keys", () => {
