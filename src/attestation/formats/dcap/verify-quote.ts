@@ -155,6 +155,7 @@ export class DcapVerifier {
   async #collateral(trail: DcapTrail, attested: AttestedQuote, signal: AbortSignal): Promise<DcapCollateral> {
     const { faults } = this.#source;
     if (faults.length > 0) throw trail.failed("collateral-format", faults.join("; "));
+    trail.passed("collateral-format", "nothing unreadable");
     const query = queryOf(attested);
     const found = await this.#source.collateral(query, (set) => this.#faultOf(set, attested), signal);
     if (found === undefined)

@@ -46,8 +46,8 @@ export class TdxVerifier implements Verifier {
     checkReportData(trail, report.reportData, expected.runtimeDataDigest);
     checkInitData(trail, report.mrConfigId, expected.initDataDigest);
     const verified = await this.#quotes.appraise(trail, attested, signal);
-    const eventClaims = checkEventLogs(trail, evidence, report, this.#settings);
     appraisePlatform(trail, verified, this.#settings);
+    const eventClaims = checkEventLogs(trail, evidence, report, this.#settings);
     appraiseTd(trail, report, this.#settings);
     const claims = {
       ...tdQuoteClaims(attested.quote),
