@@ -8,6 +8,7 @@ const DIGEST_DIGITS = 32;
 /** Most reference values that one audit record names. */
 const MAX_RECORDED = 64;
 const UNKNOWN = "unknown";
+const EXPIRED = "expired";
 
 /** Notes which reference values a decision asked for, so that its record shows what it rested on. */
 export class ConsultedValues {
@@ -18,12 +19,13 @@ export class ConsultedValues {
     this.lookup = async (ids, signal) => {
       const values = await inner(ids, signal);
       for (const id of ids)
-        if (this.#digests.size < MAX_RECORDED) this.#digests.set(id, digestOf(values.get(id)));
+        if (this.#digests.size < MAX_RECORDED)
+          this.#digests.set(id, values.expired?.has(id) === true ? EXPIRED : digestOf(values.get(id)));
       return values;
     };
   }
 
-  /** For the audit record: id → SHA-256 of the value's canonical JSON, shortened, or `unknown`; empty without any. */
+  /** For the audit record: id → SHA-256 of the value's canonical JSON, shortened, `unknown` or `expired`; empty without any. */
   record(): { readonly referenceValues?: JsonObject } {
     return this.#digests.size === 0 ? {} : { referenceValues: Object.fromEntries(this.#digests) };
   }

@@ -17,6 +17,12 @@ export interface PolicyModule {
   readonly text: string;
 }
 
+/** Values by name, null for those that nobody provides. */
+export interface ReferenceValueAnswers extends ReadonlyMap<string, JsonValue> {
+  /** Names whose null stands for a value that is there and has expired. */
+  readonly expired?: ReadonlySet<string>;
+}
+
 /**
  * Answers `query_reference_value(id)`: the provisioned value, or null when the name is unknown or expired.
  * A store that cannot answer throws, which denies.
@@ -24,7 +30,7 @@ export interface PolicyModule {
 export type ReferenceValueLookup = (
   ids: readonly string[],
   signal: AbortSignal,
-) => Promise<ReadonlyMap<string, JsonValue>>;
+) => Promise<ReferenceValueAnswers>;
 
 export interface EvaluationRequest {
   readonly input: JsonObject;

@@ -1,5 +1,5 @@
 import type { JsonValue } from "../../json/value.ts";
-import type { ReferenceValueLookup } from "../../policy/policy-engine.ts";
+import type { ReferenceValueAnswers, ReferenceValueLookup } from "../../policy/policy-engine.ts";
 import type { DocumentStore, StoredDocument } from "../../storage/document-store.ts";
 import { type DocumentDraft, putAll, recover } from "./batch.ts";
 import { checkReferenceValueName, malformed, RESERVED_NAME } from "./manifest.ts";
@@ -41,6 +41,10 @@ export interface Registration {
   readonly values: readonly ReferenceValue[];
   /** What a person should know: parts of the payload that were left out, values that policies cannot use. */
   readonly remarks: readonly string[];
+}
+
+class Answers extends Map<string, JsonValue> implements ReferenceValueAnswers {
+  readonly expired: Set<string> = new Set();
 }
 
 const MAX_REFERENCE_VALUES = 100_000;
@@ -175,12 +179,14 @@ export class ReferenceValues {
     const now = this.#dependencies.now();
     return async (ids, signal) => {
       signal.throwIfAborted();
-      const answer = new Map<string, JsonValue>();
+      const answers = new Answers();
       for (const id of ids) {
         const found = entries.get(id)?.current;
-        answer.set(id, found !== undefined && this.#counts(found, now) ? found.value : null);
+        const counts = found !== undefined && this.#counts(found, now);
+        answers.set(id, counts ? found.value : null);
+        if (found !== undefined && !counts) answers.expired.add(id);
       }
-      return answer;
+      return answers;
     };
   }
 

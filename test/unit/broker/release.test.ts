@@ -157,7 +157,7 @@ describe("P47 P48 D10 answers of the policy that are not true", () => {
     });
   });
 
-  test("reference values may decide a release", async () => {
+  test("AS-068 unlike in the reference server, reference values may decide a release", async () => {
     const compiled = compileText(
       'package policy\n\nallow if input.level in query_reference_value("levels")\n',
     );
@@ -186,6 +186,17 @@ describe("P47 P48 D10 answers of the policy that are not true", () => {
     const levels = createHash("sha256").update("[1,2]").digest("hex").slice(0, 32);
     for (const event of events) expect(event).toMatchObject({ referenceValues: { levels, none: "unknown" } });
     expect(events.map((event) => event["outcome"])).toEqual(["released", "denied"]);
+  });
+
+  test("AS-084 the record says of a reference value that it has expired", async () => {
+    const compiled = compileText('package policy\n\nallow if input.level in query_reference_value("old")\n');
+    const { broker, store, events } = await setUp({
+      referenceValues: async () => Object.assign(new Map([["old", null]]), { expired: new Set(["old"]) }),
+      policies: { resourcePolicy: () => policy(compiled) },
+    });
+    const ask = broker.release(STORE_OF(resourcePlugin(store), { token: token({ level: 1 }) }), signal);
+    await expect(ask).rejects.toMatchObject({ code: "policy-denied" });
+    expect(events).toEqual([expect.objectContaining({ referenceValues: { old: "expired" } })]);
   });
 });
 

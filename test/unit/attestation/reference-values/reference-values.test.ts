@@ -58,6 +58,7 @@ describe("reference values", () => {
     clock.now = Date.parse("2027-06-01T12:34:56Z");
     expect(values.get("a")).toBeUndefined();
     expect(await lookup(values, "a")).toEqual([null]);
+    expect((await values.snapshot()(["a", "b"], SIGNAL)).expired).toEqual(new Set(["a"]));
     expect(values.list().map(({ name }) => name)).toEqual(["a"]);
   });
 
