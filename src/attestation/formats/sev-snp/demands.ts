@@ -69,6 +69,9 @@ const mask = (sentence: string) =>
     .meta({ examples: ["0xb"] })
     .describe(sentence);
 
+/** A list of SHA-384 digests of ID or author keys. */
+export const idKeyDigests = () => hexList(/^[0-9a-fA-F]{96}$/, "96 hexadecimal digits");
+
 /** Members of the section of every driver that verifies SNP reports. */
 export const SNP_DEMANDS = {
   allowedProducts: z
@@ -105,11 +108,11 @@ export const SNP_DEMANDS = {
   requireCommittedTcb: flag(false).describe("Refuse firmware that the host could still roll back."),
   requiredLaunchMitigations: mask("Mitigations that must have been on at launch (version 5 reports)."),
   requiredCurrentMitigations: mask("Mitigations that must be on now (version 5 reports)."),
-  allowedIdKeyDigests: hexList(/^[0-9a-fA-F]{96}$/, "96 hexadecimal digits")
+  allowedIdKeyDigests: idKeyDigests()
     .optional()
     .meta({ examples: [["00".repeat(48)]] })
     .describe("SHA-384 of ID keys that may have signed the ID block; absent: all."),
-  allowedAuthorKeyDigests: hexList(/^[0-9a-fA-F]{96}$/, "96 hexadecimal digits")
+  allowedAuthorKeyDigests: idKeyDigests()
     .optional()
     .meta({ examples: [["00".repeat(48)]] })
     .describe("SHA-384 of author keys; absent: all."),

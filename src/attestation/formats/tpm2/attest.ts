@@ -85,14 +85,7 @@ function readQuote(cursor: Tpm2Cursor): Quote {
   if (count > MAX_SELECTIONS) throw new Tpm2FormatError(`${count} PCR selections, at most ${MAX_SELECTIONS}`);
   const selections: PcrSelection[] = [];
   for (let i = 0; i < count; i++) selections.push(readSelection(cursor));
-  const repeated = selections.find((one, i) => selections.findIndex((other) => sameBank(one, other)) !== i);
-  if (repeated !== undefined)
-    throw new Tpm2FormatError(`bank ${repeated.bank ?? repeated.algorithm} is selected twice`);
   return { selections, pcrDigest: cursor.sized(MAX_DIGEST_BYTES, "pcrDigest") };
-}
-
-function sameBank(left: PcrSelection, right: PcrSelection): boolean {
-  return left.algorithm === right.algorithm;
 }
 
 /** PCR n is bit n & 7, lowest first, of byte n >> 3 (Part 2, §10.6.1). */

@@ -37,6 +37,8 @@ function rangesText(pcrs: readonly number[]): string {
  */
 export function valuesFault(selections: readonly PcrSelection[], values: PcrValues): string | undefined {
   let selected = 0;
+  const banks = new Set(selections.map(({ algorithm }) => algorithm));
+  if (banks.size !== selections.length) return "a quote that selects one bank twice";
   for (const { bank, algorithm, pcrs } of selections) {
     if (bank === undefined) return `a bank with the unknown algorithm 0x${algorithm.toString(16)}`;
     for (const pcr of pcrs) {

@@ -1,8 +1,9 @@
 import { toHex } from "../../../crypto/bytes.ts";
 import type { JsonObject, JsonValue } from "../../../json/value.ts";
-import type { Attest, ClockInfo } from "../../formats/tpm2/attest.ts";
-import { type PcrValues, pcrName } from "../../formats/tpm2/pcrs.ts";
+import type { Attest } from "../../formats/tpm2/attest.ts";
+import type { PcrValues } from "../../formats/tpm2/pcrs.ts";
 import { INIT_DATA_PCR } from "../../formats/tpm2/quote-checks.ts";
+import { bankClaims, clockClaims, firmwareClaim } from "../../formats/tpm2/quote-claims.ts";
 import type { TpmSignature } from "../../formats/tpm2/signature.ts";
 import type { AttestationKey } from "./attestation-key.ts";
 import type { JudgedTrust } from "./trust.ts";
@@ -43,25 +44,6 @@ export function tpmClaims(verified: Verified): JsonObject {
     ...trustClaims(trust),
     ...verified.eventLog,
   };
-}
-
-function bankClaims(registers: ReadonlyMap<number, Buffer> | undefined): JsonObject {
-  return Object.fromEntries([...(registers ?? [])].map(([pcr, value]) => [pcrName(pcr), toHex(value)]));
-}
-
-/** The clock is text where it is beyond what JSON numbers hold exactly. */
-export function clockClaims({ clock, resetCount, restartCount, safe }: ClockInfo): JsonObject {
-  return {
-    clock: clock <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(clock) : clock.toString(),
-    reset_count: resetCount,
-    restart_count: restartCount,
-    safe,
-  };
-}
-
-/** `0x` and 16 digits: manufacturers pack what they like into the 64 bits. */
-export function firmwareClaim({ firmwareVersion }: Attest): string {
-  return `0x${firmwareVersion.toString(16).padStart(16, "0")}`;
 }
 
 function trustClaims({ enrolment, endorsement, akAuthority }: JudgedTrust): JsonObject {

@@ -1,0 +1,92 @@
+import { parseCertificate } from "../../../crypto/certificate.ts";
+import { DerError } from "../../../crypto/der.ts";
+import { readPem } from "../../../crypto/pem.ts";
+import type { JsonValue } from "../../../json/value.ts";
+import { type AzureSnpEvidence, readAzureSnpEvidence } from "../../formats/azure-hcl/evidence.ts";
+import {
+  asHardwareReport,
+  checkBinding,
+  parseAzureEvidence,
+  parseHclReport,
+  verifyVtpm,
+  vtpmClaims,
+} from "../../formats/azure-hcl/vtpm.ts";
+import { SNP_CHECKS, type SnpCheck } from "../../formats/sev-snp/checks.ts";
+import type { AmdEndorsements } from "../../formats/sev-snp/endorsements.ts";
+import { readReport } from "../../formats/sev-snp/report.ts";
+import { type CarriedReport, SnpReportVerifier } from "../../formats/sev-snp/verify-report.ts";
+import { Trail } from "../../trail.ts";
+import type { Expected, Verification, Verifier } from "../../verifier.ts";
+import { AZ_SNP_CHECKS, type AzSnpCheck } from "./checks.ts";
+import { azSnpReportClaims } from "./claims.ts";
+import type { AzSnpSettings } from "./settings.ts";
+
+type AzSnpTrail = Trail<AzSnpCheck>;
+
+/** At any other level the guest itself could have made the report, and with it the variable data. */
+const PARAVISOR_VMPL = 0;
+
+/** Appraises evidence of SEV-SNP VMs on Azure. Everything it uses of the world is handed in. */
+export class AzSnpVerifier implements Verifier {
+  readonly tee = "az-snp-vtpm";
+  readonly #settings: AzSnpSettings;
+  readonly #reports: SnpReportVerifier;
+
+  constructor(settings: AzSnpSettings, endorsements: AmdEndorsements, now: () => number) {
+    this.#settings = settings;
+    const { dangerouslyAcceptAnyParavisor: any, allowedIdKeyDigests } = settings;
+    const demands = {
+      ...settings,
+      allowedVmpls: [PARAVISOR_VMPL],
+      allowedIdKeyDigests: any ? undefined : allowedIdKeyDigests,
+    };
+    this.#reports = new SnpReportVerifier(demands, endorsements, now);
+  }
+
+  async verify(json: JsonValue, expected: Expected, signal: AbortSignal): Promise<Verification> {
+    const trail: AzSnpTrail = new Trail("az-snp-vtpm", AZ_SNP_CHECKS);
+    const { minimumEvidenceVersion } = this.#settings;
+    const evidence = parseAzureEvidence(trail, () => readAzureSnpEvidence(json), minimumEvidenceVersion);
+    checkCertificateText(trail, evidence);
+    const hcl = parseHclReport(trail, evidence.hclReport, "snp");
+    // Needs no key, so it comes before anything might be fetched; it proves nothing until the report is verified.
+    checkBinding(trail, hcl, readReport(hcl.hardwareReport).reportData);
+    const genuine = await this.#verifyReport(trail, carriedReport(hcl.hardwareReport, evidence), signal);
+    const vtpm = verifyVtpm(trail, evidence, hcl, expected);
+    const claims = { ...azSnpReportClaims(genuine), ...vtpmClaims(evidence, hcl, vtpm) };
+    return { checks: trail.checks, results: [{ teeClass: "cpu", claims }] };
+  }
+
+  async #verifyReport(trail: AzSnpTrail, carried: CarriedReport, signal: AbortSignal) {
+    const inner: Trail<SnpCheck> = new Trail("snp", SNP_CHECKS);
+    const genuine = await asHardwareReport(trail, "snp", inner, async () => {
+      const attested = await this.#reports.attest(inner, carried, signal);
+      this.#reports.appraise(inner, attested);
+      return attested;
+    });
+    trail.passed("hw-report", `an SNP report of ${genuine.chain.product}`);
+    return genuine;
+  }
+}
+
+/** Version 0 carries PEM text; more certificates may follow the first, which alone is read. */
+function checkCertificateText(trail: AzSnpTrail, { version, vcek }: AzureSnpEvidence): void {
+  if (version > 0) {
+    trail.passed("cert-malformed", "DER", "DER (version 1 and later)");
+    return;
+  }
+  const first = readPem(vcek.toString("latin1")).find(({ label }) => label === "CERTIFICATE");
+  if (first === undefined) throw trail.failed("cert-malformed", "no PEM certificate");
+  try {
+    parseCertificate(first.der);
+  } catch (error) {
+    if (!(error instanceof DerError)) throw error;
+    throw trail.failed("cert-malformed", `malformed certificate: ${error.message}`);
+  }
+  trail.passed("cert-malformed", "PEM");
+}
+
+/** Raw bytes: nothing was rebuilt, so nothing can be missing. */
+function carriedReport(report: Buffer, { vcek }: AzureSnpEvidence): CarriedReport {
+  return { report, withoutMitigations: false, certificates: [{ label: "VCEK", data: vcek }] };
+}
