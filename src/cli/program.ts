@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { KbsError } from "../errors.ts";
 import { registerAdmin } from "./commands/admin.ts";
 import { registerAudit } from "./commands/audit.ts";
+import { registerCollateral } from "./commands/collateral.ts";
 import { registerConfig } from "./commands/config.ts";
 import { registerEvidence } from "./commands/evidence.ts";
 import { registerGuest } from "./commands/guest.ts";
@@ -28,6 +29,7 @@ export function createProgram(world: World, version: string): Command {
   registerPolicy(program, world);
   registerReferenceValue(program, world);
   registerEvidence(program, world);
+  registerCollateral(program, world);
   registerGuest(program, world);
   registerAudit(program, world);
   registerConformance(program, world);

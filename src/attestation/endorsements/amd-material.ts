@@ -4,10 +4,12 @@ import { type Certificate, parseCertificate } from "../../crypto/certificate.ts"
 import { parseRevocationList, type RevocationList } from "../../crypto/crl.ts";
 import { DerError } from "../../crypto/der.ts";
 import { looksLikePem, readPem } from "../../crypto/pem.ts";
+import { JsonSyntaxError, readJson } from "../../json/read.ts";
 import { readCertificateTable } from "../formats/sev-snp/certificate-table.ts";
 import type { AmdEndorsements, FoundVek, VekQuery } from "../formats/sev-snp/endorsements.ts";
 import { isSelfIssued, type TrustAnchors } from "../formats/sev-snp/trust-anchors.ts";
 import { issuerProduct, readVek, tcbMatches, type Vek } from "../formats/sev-snp/vek.ts";
+import { BundleFormatError, isBundle, readBundle } from "./bundle.ts";
 
 /** What files held. Nothing of it is trusted: certificates are verified against the anchors before use. */
 export interface AmdMaterial {
@@ -28,8 +30,8 @@ export function mergeMaterial(parts: readonly AmdMaterial[]): AmdMaterial {
 }
 
 /**
- * Reads a file of certificates or revocation lists in DER or PEM, or a certificate table as the kernel hands
- * it out. What cannot be read becomes a fault.
+ * Reads a file of certificates or revocation lists in DER or PEM, a bundle, or a certificate table as the kernel
+ * hands it out. What cannot be read becomes a fault.
  *
  * @param name - for the fault
  */
@@ -37,10 +39,25 @@ export function readMaterial(bytes: Buffer, name: string): AmdMaterial {
   try {
     if (looksLikePem(bytes)) return readPemMaterial(bytes);
     if (bytes[0] === 0x30) return readDerMaterial(bytes);
+    if (bytes[0] === 0x7b) return readBundleMaterial(bytes);
     return mergeMaterial(readCertificateTable(bytes).map(({ label, data }) => readEntry(label, data)));
   } catch (error) {
     if (!(error instanceof DerError)) throw error;
     return { ...NO_MATERIAL, faults: [`${name} is malformed: ${error.message}`] };
+  }
+}
+
+/** The part of a bundle that is AMD's. Other JSON is nothing of AMD's. */
+function readBundleMaterial(bytes: Buffer): AmdMaterial {
+  try {
+    const json = readJson(bytes);
+    return isBundle(json)
+      ? mergeMaterial(readBundle(json).amd.map(({ der }) => readDerMaterial(der)))
+      : NO_MATERIAL;
+  } catch (error) {
+    if (error instanceof JsonSyntaxError || error instanceof BundleFormatError)
+      throw new DerError(error.message);
+    throw error;
   }
 }
 

@@ -17,7 +17,7 @@ export async function readMaterialFolder(folder: string, recursive = false): Pro
   const found = await readdir(folder, { recursive }).catch((error: unknown) => {
     throw unreadable(folder, error);
   });
-  const names = found.filter((name) => /\.(?:der|cer|crt|pem|crl|bin)$/i.test(name)).sort();
+  const names = found.filter((name) => /\.(?:der|cer|crt|pem|crl|bin|json)$/i.test(name)).sort();
   if (names.length > MAX_FILES)
     return { ...NO_MATERIAL, faults: [`the folder holds more than ${MAX_FILES} files`] };
   const parts: AmdMaterial[] = [];
