@@ -16,8 +16,11 @@ export async function testAuthority() {
   });
   return {
     pem: authority.toString("pem"),
-    /** A key and a certificate for 127.0.0.1 and localhost. */
-    async issue(commonName: string): Promise<{ key: string; cert: string }> {
+    /** A key and a certificate for 127.0.0.1 and localhost, or for the names given. */
+    async issue(
+      commonName: string,
+      names: readonly { readonly type: "dns" | "url"; readonly value: string }[] = [],
+    ): Promise<{ key: string; cert: string }> {
       const pair = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
       const certificate = await x509.X509CertificateGenerator.create({
         subject: `CN=${commonName}`,
@@ -28,10 +31,14 @@ export async function testAuthority() {
         notBefore: new Date(Date.now() - 86_400_000),
         notAfter: new Date(Date.now() + 86_400_000),
         extensions: [
-          new x509.SubjectAlternativeNameExtension([
-            { type: "dns", value: "localhost" },
-            { type: "ip", value: "127.0.0.1" },
-          ]),
+          new x509.SubjectAlternativeNameExtension(
+            names.length > 0
+              ? [...names]
+              : [
+                  { type: "dns", value: "localhost" },
+                  { type: "ip", value: "127.0.0.1" },
+                ],
+          ),
         ],
       });
       const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", pair.privateKey)).toString(
