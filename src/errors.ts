@@ -34,6 +34,7 @@ export const PROBLEMS = {
   "policy-denied": { status: 403, title: "Denied by policy", kbsType: "PolicyDeny" },
   "policy-error": { status: 403, title: "Policy could not decide", kbsType: "PolicyEngineError" },
   "manifest-untrusted": { status: 403, title: "Manifest not trusted", kbsType: "RvpsError" },
+  "enrolment-refused": { status: 403, title: "Enrolment refused", kbsType: "AttestationError" },
   "not-found": { status: 404, title: "Not found", kbsType: "ResourceNotFound" },
   "plugin-not-found": { status: 404, title: "No such plugin", kbsType: "PluginNotFound" },
   "method-not-allowed": { status: 405, title: "Method not allowed", kbsType: "InvalidRequestPath" },

@@ -47,9 +47,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "attestation/verifiers/snp": ["attestation", "attestation/formats", "config"],
   "attestation/verifiers/tdx": ["attestation", "attestation/formats", "config"],
   "attestation/verifiers/tpm": ["attestation", "attestation/formats", "config"],
+  workers: ["attestation/formats"],
   tokens: ["storage"],
   broker: ["plugins", "policy", "tokens"],
-  admin: ["attestation/reference-values", "policy", "secrets", "storage"],
+  // Enrolments of bare TPMs: verifiers only look them up.
+  enrolment: ["attestation/formats", "policy", "storage"],
+  admin: ["attestation/formats", "attestation/reference-values", "enrolment", "policy", "secrets", "storage"],
   http: ["observability", "sessions"],
   grpc: ["observability"],
   // The interfaces of the verifier for others: beside the broker's doors, and with the same tools as they.

@@ -137,8 +137,9 @@ const USE_CASES: Readonly<Record<string, UseCase>> = {
   "tpm-enrolment.delete": async (admin, { path }, _by, signal) =>
     decided(await admin.deleteEnrolment(keyOf(path), signal)),
 
-  "reference-value.delete": async (admin, { id }, by, signal) => {
-    await admin.deleteReferenceValue(id, by, signal);
+  "reference-value.delete": async (admin, { id, query }, by, signal) => {
+    // A name that a path would change, such as one with two slashes in a row, comes as a parameter.
+    await admin.deleteReferenceValue(id === "" ? (query["id"] ?? "") : id, by, signal);
     return {};
   },
 };

@@ -40,7 +40,7 @@ export async function layFoundation(config: KeywardenConfig, world: World): Prom
   const audit = await openAudit(config, world, metrics);
   const tokens = await openTokens(config, world);
   const gate = new Gate(config.attestation.maxConcurrent, config.attestation.maxWaiting);
-  const verifiers = await openVerifierMap(config, world, gate);
+  const verifiers = await openVerifierMap(config, world, gate, own.enrolments);
   const judge = await openJudge(config, { state, tokens, verifiers, metrics }, world);
   const elsewhere = {
     policies: judge.policies,

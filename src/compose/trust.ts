@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { openVerifiers } from "../attestation/drivers.ts";
 import { httpsGet } from "../attestation/endorsements/https-get.ts";
+import type { UpstreamWorld } from "../attestation/endorsements/upstream.ts";
+import type { AkRegistry } from "../attestation/formats/tpm2/ak-registry.ts";
 import type { Tee, Verifier } from "../attestation/verifier.ts";
 import type { KeywardenConfig } from "../config/load.ts";
 import { readSecret } from "../config/secret.ts";
@@ -19,6 +21,7 @@ import { SigningKeys } from "../tokens/signing-keys.ts";
 import { parsePointer } from "../tokens/tee-key.ts";
 import { openTrustedIssuers, ownIssuer } from "../tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
+import { openIntel } from "./intel-collateral.ts";
 import { keyFile, type World } from "./world.ts";
 
 const COOKIE_KEY_BYTES = 32;
@@ -110,15 +113,22 @@ async function openSigner(config: KeywardenConfig, world: World): Promise<TokenS
  */
 export async function openVerifierMap(
   config: KeywardenConfig,
-  { now, log }: World,
+  world: World,
   attestGate: Gate,
+  enrolledAks: AkRegistry,
 ): Promise<ReadonlyMap<Tee, Verifier>> {
+  const { now, log } = world;
   const { snp } = config.dev.dangerouslyUseDevTrustAnchors;
-  const verifiers = await openVerifiers(config.verifiers, {
+  const upstreams: UpstreamWorld = {
     now,
     httpGet: httpsGet,
     onEvent: (event) => log.info({ event: "collateral", ...event }),
     whileWaiting: (signal, wait) => attestGate.outside(signal, wait),
+  };
+  const verifiers = await openVerifiers(config.verifiers, {
+    ...upstreams,
+    enrolledAks,
+    intelCollateral: await openIntel(config, world, upstreams),
     devTrustAnchorsPem: { snp: await Promise.all(snp.map((file) => readFile(file, "utf8"))) },
   });
   return new Map(verifiers.map((verifier) => [verifier.tee, verifier]));

@@ -48,6 +48,7 @@ export const CONFIG_SECTIONS: Readonly<Record<SectionName, ConfigSection<unknown
   collateral: zodSection(SECTIONS.collateral),
   tokens: zodSection(SECTIONS.tokens),
   admin: zodSection(SECTIONS.admin),
+  tpmEnrolment: zodSection(SECTIONS.tpmEnrolment),
   plugins: zodSection(SECTIONS.plugins),
   policy: zodSection(SECTIONS.policy),
   referenceValues: zodSection(SECTIONS.referenceValues),

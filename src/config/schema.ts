@@ -3,6 +3,7 @@ import { SECRET_STORE_DRIVERS } from "../secrets/stores.ts";
 import { count, filePath, flag, seconds } from "./parts.ts";
 import { attestationServiceSchema } from "./schema-attestation-service.ts";
 import { collateralSchema } from "./schema-collateral.ts";
+import { tpmEnrolmentSchema } from "./schema-enrolment.ts";
 import { referenceValuesSchema } from "./schema-reference-values.ts";
 import { serverSchema } from "./schema-server.ts";
 import { adminSchema, attestationSchema, tokensSchema } from "./schema-trust.ts";
@@ -155,6 +156,7 @@ export const SECTIONS = {
   collateral: collateralSchema,
   tokens: tokensSchema,
   admin: adminSchema,
+  tpmEnrolment: tpmEnrolmentSchema,
   plugins: pluginsSchema,
   policy: policySchema,
   referenceValues: referenceValuesSchema,

@@ -57,17 +57,18 @@ async function dispatchApi(
   if (door === "auth") await parts.guests.auth(exchange);
   else if (door === "attest") await parts.guests.attest(exchange);
   else if (door === "release") await parts.guests.release(exchange, segments, query);
-  else if (door === "others") parts.others.handle(exchange, target);
+  else if (door === "others" || door === "enrol") parts.others.handle(exchange, target);
   else if (door === "method-not-allowed") refuseMethod(exchange);
   else exchange.refuse(pluginNotFound(segments[0] ?? ""));
 }
 
-type Door = "auth" | "attest" | "release" | "others" | "method-not-allowed" | "plugin-not-found";
+type Door = "auth" | "attest" | "enrol" | "release" | "others" | "method-not-allowed" | "plugin-not-found";
 
 /** Which limit a request counts against; what nobody answers is as cheap to ask for as a plugin. */
 const RATE_OF: Readonly<Record<Door, RateClass>> = {
   auth: "auth",
   attest: "attest",
+  enrol: "auth",
   release: "resource",
   others: "admin",
   "method-not-allowed": "resource",
@@ -78,6 +79,7 @@ function doorOf(method: string, segments: readonly string[], release: ReleasePor
   const [name = "", ...path] = segments;
   if (!API_METHODS.has(method)) return "method-not-allowed";
   if (method === "POST" && (name === "auth" || name === "attest")) return name;
+  if (name === "tpm" && path[0] === "enroll") return "enrol";
   if (ADMIN_NAMES.has(name) || isResourceList(method, segments)) return "others";
   const access = release.access(name, method, path);
   if (access === "token") return "release";

@@ -6,7 +6,7 @@ import type { Health } from "../observability/health.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { shortened } from "../observability/printable.ts";
 import type { Exchange } from "./exchange.ts";
-import type { AdminOperationName, AdminPort, ReleasePort, WellKnownPort } from "./ports.ts";
+import type { AdminOperationName, AdminPort, EnrolmentPort, ReleasePort, WellKnownPort } from "./ports.ts";
 import { reworded, toKbsError } from "./problem.ts";
 import { readiness } from "./readiness.ts";
 import { API_PREFIX, canonicalPath } from "./request-target.ts";
@@ -15,6 +15,8 @@ export interface ExpressDoorDependencies {
   readonly admin: AdminPort;
   readonly release: ReleasePort;
   readonly wellKnown: WellKnownPort;
+  /** `undefined`: machines cannot be enrolled here. */
+  readonly enrolment?: EnrolmentPort | undefined;
   readonly health: Health;
   readonly metrics: Metrics;
   readonly maxBodyBytes: number;
@@ -47,7 +49,13 @@ const ADMIN_ROUTES: readonly (readonly [Method, string, AdminOperationName, "ign
   ["get", "reference-value", "reference-value.list", "ignored"],
   ["get", "reference-value/*id", "reference-value.get", "matter"],
   ["delete", "reference-value/*id", "reference-value.delete", "matter"],
+  ["delete", "reference-value", "reference-value.delete", "matter"],
   ["get", "resource", "resource.list", "ignored"],
+  ["get", "tpm/enrollments", "tpm-enrolment.list", "matter"],
+  ["get", "tpm/enrollments/:key", "tpm-enrolment.get", "matter"],
+  ["post", "tpm/enrollments/:key/approve", "tpm-enrolment.approve", "matter"],
+  ["post", "tpm/enrollments/:key/revoke", "tpm-enrolment.revoke", "matter"],
+  ["delete", "tpm/enrollments/:key", "tpm-enrolment.delete", "matter"],
 ];
 
 /** First segments that belong to administrators, whatever plugins there are. */
@@ -55,7 +63,11 @@ export const ADMIN_NAMES: ReadonlySet<string> = new Set([
   "attestation-policy",
   "resource-policy",
   "reference-value",
+  "tpm",
 ]);
+
+/** What a machine sends to be enrolled takes some kilobytes, certificates included. */
+const MAX_ENROLMENT_BYTES = 256 << 10;
 
 /** Everything that is not a guest's call: what people administer, read and probe. */
 export class ExpressDoor {
@@ -70,6 +82,7 @@ export class ExpressDoor {
     this.#addHealth();
     this.#addMetrics();
     this.#addWellKnown();
+    if (parts.enrolment !== undefined) this.#addEnrolment(parts.enrolment);
     for (const [method, path, operation, rest] of ADMIN_ROUTES) this.#addAdmin(method, path, operation, rest);
     this.#app.all(`${API_PREFIX}:plugin{/*path}`, (request) =>
       this.#start(request, (...at) => this.#plugin(...at)),
@@ -140,6 +153,22 @@ export class ExpressDoor {
         exchange.decision.event = "openid-configuration";
         const origin = `${publicScheme}://${request.headers.host ?? "localhost"}`;
         exchange.answer(200, "application/json", writeJson(wellKnown.openidConfiguration(origin)));
+      }),
+    );
+  }
+
+  #addEnrolment(enrolment: EnrolmentPort): void {
+    const { maxBodyBytes } = this.#parts;
+    this.#app.post(`${API_PREFIX}tpm/enroll{/:id}`, (request) =>
+      this.#start(request, async (exchange, { segments }) => {
+        exchange.decision.event = "tpm-enrolment";
+        const body = await exchange.body(Math.min(maxBodyBytes, MAX_ENROLMENT_BYTES));
+        const [, , id] = segments;
+        const answer =
+          id === undefined
+            ? enrolment.begin(body)
+            : await enrolment.complete(id, body, exchange, exchange.signal);
+        exchange.answer(200, "application/json", writeJson(answer));
       }),
     );
   }

@@ -89,6 +89,11 @@ const ADMIN_OPERATIONS = [
   "reference-value.get",
   "reference-value.delete",
   "resource.list",
+  "tpm-enrolment.list",
+  "tpm-enrolment.get",
+  "tpm-enrolment.approve",
+  "tpm-enrolment.revoke",
+  "tpm-enrolment.delete",
   "attestation-service.evaluate",
   "attestation-service.challenge",
   "plugin",
@@ -136,6 +141,14 @@ export interface AdminPort {
     context: RequestContext,
     signal: AbortSignal,
   ): Promise<AdminAnswer>;
+}
+
+/** How machines with a bare TPM become known. The machine proves what it is; an administrator or a policy lets it in. */
+export interface EnrolmentPort {
+  /** @throws KbsError `malformed-request`, `enrolment-refused`, `conflict`, `overloaded` */
+  begin(body: Uint8Array): JsonObject;
+  /** @throws KbsError the same, `not-found`, `audit-unavailable`, `storage-unavailable` */
+  complete(id: string, body: Uint8Array, context: RequestContext, signal: AbortSignal): Promise<JsonObject>;
 }
 
 /** What this server publishes about its own tokens. */

@@ -23,7 +23,7 @@ import { GuestDoor } from "./guest-door.ts";
 import { listenOn } from "./listen.ts";
 import { parserRefusal, refuseRaw } from "./malformed-http.ts";
 import { MemoryBudget } from "./memory-budget.ts";
-import type { AdminPort, AttestationPort, ReleasePort, WellKnownPort } from "./ports.ts";
+import type { AdminPort, AttestationPort, EnrolmentPort, ReleasePort, WellKnownPort } from "./ports.ts";
 import { DEFAULT_RATE_LIMITS, RateLimits, type RateLimitsOptions } from "./rate-limits.ts";
 import { type TlsMaterial, tlsOptions } from "./tls.ts";
 
@@ -89,6 +89,8 @@ export interface KbsServerDependencies {
   readonly release: ReleasePort;
   readonly admin: AdminPort;
   readonly wellKnown: WellKnownPort;
+  /** `undefined`: machines cannot be enrolled here. */
+  readonly enrolment?: EnrolmentPort | undefined;
   readonly health: Health;
   readonly metrics: Metrics;
   readonly log: Logger;
