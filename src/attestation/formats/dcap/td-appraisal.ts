@@ -1,20 +1,15 @@
 /** What an operator demands of a genuine TD: each setting is one named check. */
 import { isZero, toHex } from "../../../crypto/bytes.ts";
-import type { TdReport } from "../../formats/dcap/reports.ts";
-import {
-  hasTdAttribute,
-  isUnderDebug,
-  TD_ATTRIBUTES,
-  tdAttributes,
-} from "../../formats/dcap/td-attributes.ts";
 import type { Trail } from "../../trail.ts";
-import type { TdxCheck } from "./checks.ts";
-import type { TdxSettings } from "./settings.ts";
+import type { TdReport } from "./reports.ts";
+import { hasTdAttribute, isUnderDebug, TD_ATTRIBUTES, tdAttributes } from "./td-attributes.ts";
+import type { TdCheck } from "./td-checks.ts";
+import type { TdDemands } from "./td-demands.ts";
 
-type TdxTrail = Trail<TdxCheck>;
+type TdTrail = Trail<TdCheck>;
 
 /** @throws EvidenceRejected naming the first setting that the TD does not meet */
-export function appraiseTd(trail: TdxTrail, report: TdReport, settings: TdxSettings): void {
+export function appraiseTd(trail: TdTrail, report: TdReport, settings: TdDemands): void {
   checkDebug(trail, report, settings);
   checkAttributes(trail, report, settings);
   checkXfam(trail, report, settings);
@@ -23,7 +18,7 @@ export function appraiseTd(trail: TdxTrail, report: TdReport, settings: TdxSetti
   trail.require("mr-seam", settings.allowedMrSeams?.includes(mrSeam) ?? true, mrSeam);
 }
 
-function checkDebug(trail: TdxTrail, report: TdReport, { allowDebug }: TdxSettings): void {
+function checkDebug(trail: TdTrail, report: TdReport, { allowDebug }: TdDemands): void {
   const attributes = tdAttributes(report);
   const debug = isUnderDebug(attributes);
   const low = `TUD bits 0x${(attributes & 0xffn).toString(16)}`;
@@ -34,7 +29,7 @@ function checkDebug(trail: TdxTrail, report: TdReport, { allowDebug }: TdxSettin
   );
 }
 
-function checkAttributes(trail: TdxTrail, report: TdReport, settings: TdxSettings): void {
+function checkAttributes(trail: TdTrail, report: TdReport, settings: TdDemands): void {
   const word = tdAttributes(report);
   const missing = settings.requiredTdAttributes.filter((name) => !hasTdAttribute(word, TD_ATTRIBUTES[name]));
   const excess = settings.forbiddenTdAttributes.filter((name) => hasTdAttribute(word, TD_ATTRIBUTES[name]));
@@ -42,7 +37,7 @@ function checkAttributes(trail: TdxTrail, report: TdReport, settings: TdxSetting
   trail.require("td-attributes", wrong.length === 0, wrong.join(", ") || `0x${word.toString(16)}`);
 }
 
-function checkXfam(trail: TdxTrail, report: TdReport, settings: TdxSettings): void {
+function checkXfam(trail: TdTrail, report: TdReport, settings: TdDemands): void {
   const word = report.xfam.readBigUInt64LE(0);
   const missing = (settings.requiredXfam ?? 0n) & ~word;
   const excess = (settings.forbiddenXfam ?? 0n) & word;
@@ -51,7 +46,7 @@ function checkXfam(trail: TdxTrail, report: TdReport, settings: TdxSettings): vo
 }
 
 /** A service TD may change what runs in the TD, so its measurement is part of what is trusted. */
-function checkServiceTd(trail: TdxTrail, { td15 }: TdReport, settings: TdxSettings): void {
+function checkServiceTd(trail: TdTrail, { td15 }: TdReport, settings: TdDemands): void {
   if (td15 === undefined || isZero(td15.mrServiceTd)) {
     trail.passed("service-td", "none");
     return;
