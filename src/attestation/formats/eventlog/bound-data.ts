@@ -5,7 +5,7 @@
 import { digestHex } from "../../../crypto/digest.ts";
 import type { HashName } from "./algorithms.ts";
 import { isAael } from "./decode/tag.ts";
-import { boundText } from "./decode/text.ts";
+import { boundText, tdPayloadInfo } from "./decode/text.ts";
 import { readVariable, SHIM_LOCK } from "./decode/variable.ts";
 import type { LogEvent } from "./event-log.ts";
 import { EV } from "./event-types.ts";
@@ -54,9 +54,16 @@ function otherData(event: LogEvent): readonly Buffer[] {
       return event.data.at(-1) === 0 ? [event.data.subarray(0, -1)] : [];
     case EV.ipl:
       return boundText(event.data).map(({ covered }) => covered);
+    case EV.platformConfigFlags:
+      return payloadData(event.data);
     default:
       return [];
   }
+}
+
+function payloadData(bytes: Buffer): Buffer[] {
+  const payload = tdPayloadInfo(bytes);
+  return payload === undefined ? [] : [payload.covered];
 }
 
 function variableData(bytes: Buffer): Buffer[] {

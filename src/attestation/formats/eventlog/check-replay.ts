@@ -26,9 +26,9 @@ export type RegisterState = "match" | "prefix" | "initial" | "not_covered" | "mi
 export interface Mismatch {
   readonly register: number;
   /** What the signed evidence says. */
-  readonly expected: Buffer;
+  readonly expected: Uint8Array;
   /** What the log replays to. */
-  readonly seen: Buffer;
+  readonly seen: Uint8Array;
   /** The event (its index in the log) at which log and register part, where that can be told. */
   readonly firstSuspectEvent: number | undefined;
   /** One sentence: what is wrong, and with which event. */

@@ -8,7 +8,7 @@ import { isBound } from "./bound-data.ts";
 import type { ReplayReport } from "./check-replay.ts";
 import { eventDetails } from "./details.ts";
 import type { EventLog, LogEvent } from "./event-log.ts";
-import { logFacts } from "./facts.ts";
+import { logFacts } from "./facts/index.ts";
 import { eventMeaning } from "./meaning.ts";
 
 /** `full`: every event and the facts; `facts`: what policies usually ask; `none`: only how the registers compared. */

@@ -9,10 +9,13 @@ import type { HashName } from "./algorithms.ts";
 export class EventLogError extends Error {
   /** Bytes (for JSON: characters) from the start of the log. */
   readonly position: number;
+  /** The message without the place. */
+  readonly what: string;
 
   constructor(what: string, position: number) {
     super(`${what} at byte ${position}`);
     this.name = "EventLogError";
+    this.what = what;
     this.position = position;
   }
 }

@@ -9,6 +9,17 @@
  * ```
  */
 export { HASH_ALGORITHMS, type HashName, hashById, hashByName, hashOf } from "./algorithms.ts";
+export {
+  appraiseEventLog,
+  appraiseImaLog,
+  type EventLogAppraisal,
+  type EventLogJob,
+  type ImaAppraisal,
+  type ImaJob,
+  inlineAppraiser,
+  type LogAppraiser,
+  PolicyCache,
+} from "./appraise-log.ts";
 export { type DigestFault, isBound } from "./bound-data.ts";
 export { ccelRegisters } from "./ccel.ts";
 export {

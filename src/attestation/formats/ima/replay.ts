@@ -38,7 +38,7 @@ export interface ImaMatch {
   readonly matched: boolean;
   readonly extension: Extension;
   /** What the whole list gives, in the kernel's present way. */
-  readonly replayed: Buffer;
+  readonly replayed: Uint8Array;
   /** Records of the register in the whole list. */
   readonly records: number;
 }
