@@ -282,7 +282,7 @@ export async function make(story: Story): Promise<Made> {
   const made = {
     ...pki,
     quote,
-    evidence: story.evidence?.(evidence) ?? evidence,
+    evidence: story.evidence === undefined ? evidence : story.evidence(evidence),
     collateral,
     source,
   };
