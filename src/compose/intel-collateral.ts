@@ -9,8 +9,7 @@ import {
 } from "../attestation/formats/dcap/trust-anchors.ts";
 import type { KeywardenConfig } from "../config/load.ts";
 import { readSecret } from "../config/secret.ts";
-import { warnBy } from "./trust.ts";
-import type { World } from "./world.ts";
+import { type World, warnBy } from "./world.ts";
 
 /** How often old statements are looked for, so that none ends while nobody asks for it. */
 const RENEWAL_MILLISECONDS = 600_000;

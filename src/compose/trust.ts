@@ -22,7 +22,9 @@ import { parsePointer } from "../tokens/tee-key.ts";
 import { openTrustedIssuers, ownIssuer } from "../tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
 import { openIntel } from "./intel-collateral.ts";
-import { keyFile, type World } from "./world.ts";
+import { keyFile, type World, warnBy } from "./world.ts";
+
+export { warnBy } from "./world.ts";
 
 const COOKIE_KEY_BYTES = 32;
 /** What logs and audit records call the attestation service that this broker uses elsewhere. */
@@ -149,8 +151,4 @@ export function openSessions(
     sessions: new Sessions({ keys, store, now, random, lifetimeSeconds: ttlSeconds }),
     store,
   };
-}
-
-export function warnBy({ log }: World): (sentence: string) => void {
-  return (sentence) => log.warn({ event: "configuration", detail: sentence });
 }

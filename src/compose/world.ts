@@ -21,3 +21,8 @@ export interface World {
 export function keyFile({ dataDirectory }: KeywardenConfig, name: string): string {
   return join(dataDirectory, "keys", name);
 }
+
+/** For secrets that others on this machine can read. */
+export function warnBy({ log }: World): (sentence: string) => void {
+  return (sentence) => log.warn({ event: "configuration", detail: sentence });
+}

@@ -233,7 +233,7 @@ describe("evidence verify --batch", () => {
       "",
       request({ id: 2, evidence: good.evidence }),
       { id: "3", tee: "snp" },
-      { id: "4", tee: "tdx", evidence: {} },
+      { id: "4", tee: "cca", evidence: {} },
       request({ id: "5", evidence: "good.json", reportData: "00" }),
       request({ id: "6", evidence: "none.json" }),
       request({ id: "7", evidence: "good.json", settings: { allowedVmpls: [1] } }),
