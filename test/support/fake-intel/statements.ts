@@ -1,5 +1,4 @@
 /** Intel's statements under a root of our own: TCB info, QE identities, revocation lists, each with its issuers. */
-import { sign } from "node:crypto";
 import type { PieceName, RawPiece } from "../../../src/attestation/endorsements/intel-pieces.ts";
 import { piecesFor } from "../../../src/attestation/endorsements/intel-pieces.ts";
 import type { DcapCollateralQuery } from "../../../src/attestation/formats/dcap/collateral.ts";
@@ -8,14 +7,14 @@ import {
   dcapTrustAnchorsFromPem,
 } from "../../../src/attestation/formats/dcap/trust-anchors.ts";
 import { writePem } from "../../../src/crypto/pem.ts";
-import { x509 } from "../../../src/crypto/x509.ts";
+import { issueIntelList, listNumber } from "../../../src/dev/intel-certificates.ts";
+import { qeIdentity, signedStatement, tcbInfo } from "../../../src/dev/intel-statements.ts";
 import { type Issued, issueCertificate } from "../certificates.ts";
 import { NOW } from "../tokens.ts";
 
 const DAY = 86_400_000;
 /** keyCertSign and cRLSign. */
 const ISSUES = 0x60;
-const CRL_NUMBER = "2.5.29.20";
 
 export const FMSPC = "30806f000000";
 export const OTHER_FMSPC = "90c06f000000";
@@ -74,13 +73,17 @@ export async function state(intel: FakeIntel, name: PieceName, saying: Saying = 
     const issuer = intel[name.ca];
     return { body: await list(issuer, saying), issuerChain: Buffer.from(pem(issuer, intel.root)) };
   }
-  const [member, text] =
-    name.kind === "tcb-info"
-      ? ["tcbInfo", JSON.stringify(tcbInfo(name.tee, saying.fmspc ?? name.fmspc, saying))]
-      : ["enclaveIdentity", JSON.stringify(identity(name.tee, saying))];
+  const spec = { tee: name.tee, ...dates(saying), fmspc: FMSPC };
   const { privateKey } = saying.signer ?? intel.signer;
-  const signature = sign("sha256", Buffer.from(text), { key: privateKey, dsaEncoding: "ieee-p1363" });
-  const body = Buffer.from(`{"${member}":${text},"signature":"${signature.toString("hex")}"}`);
+  const more = { tcbEvaluationDataNumber: saying.evaluation ?? 18 };
+  const body =
+    name.kind === "tcb-info"
+      ? signedStatement(
+          "tcbInfo",
+          { ...tcbInfo({ ...spec, fmspc: saying.fmspc ?? name.fmspc }), ...more },
+          privateKey,
+        )
+      : signedStatement("enclaveIdentity", { ...qeIdentity(spec), ...more }, privateKey);
   return { body, issuerChain: Buffer.from(pem(intel.signer, intel.root)) };
 }
 
@@ -95,62 +98,21 @@ export async function stateAll(
   );
 }
 
-function dates({ issued = -1, expires = 29, evaluation = 18 }: Saying) {
-  return {
-    issueDate: time(issued),
-    nextUpdate: time(expires),
-    tcbEvaluationDataNumber: evaluation,
-  };
+function dates({ issued = -1, expires = 29 }: Saying) {
+  const time = (days: number) => new Date(NOW + days * DAY).toISOString().replace(".000Z", "Z");
+  return { issueDate: time(issued), nextUpdate: time(expires) };
 }
 
-function time(days: number): string {
-  return new Date(NOW + days * DAY).toISOString().replace(".000Z", "Z");
-}
-
-function tcbInfo(tee: "tdx" | "sgx", fmspc: string, saying: Saying) {
-  const components = Array.from({ length: 16 }, () => ({ svn: 1 }));
-  const tcb = { sgxtcbcomponents: components, pcesvn: 11 };
-  const module = { mrsigner: "00".repeat(48), attributes: "00".repeat(8), attributesMask: "ff".repeat(8) };
-  const level = { tcbDate: "2025-01-01T00:00:00Z", tcbStatus: "UpToDate" };
-  return {
-    id: tee === "tdx" ? "TDX" : "SGX",
-    version: 3,
-    ...dates(saying),
-    fmspc: fmspc.toUpperCase(),
-    pceId: "0000",
-    tcbType: 0,
-    ...(tee === "tdx" ? { tdxModule: module, tdxModuleIdentities: [] } : {}),
-    tcbLevels: [{ tcb: tee === "tdx" ? { ...tcb, tdxtcbcomponents: components } : tcb, ...level }],
-  };
-}
-
-function identity(tee: "tdx" | "sgx", saying: Saying) {
-  return {
-    id: tee === "tdx" ? "TD_QE" : "QE",
-    version: 2,
-    ...dates(saying),
-    miscselect: "00000000",
-    miscselectMask: "FFFFFFFF",
-    attributes: `11${"00".repeat(15)}`,
-    attributesMask: `FB${"FF".repeat(7)}${"00".repeat(8)}`,
-    mrsigner: "dc9e2a7c6f948f17474e34a7fc43ed030f7c1563f1babddf6340c82e0e54a8c5",
-    isvprodid: tee === "tdx" ? 2 : 1,
-    tcbLevels: [{ tcb: { isvsvn: 4 }, tcbDate: "2025-01-01T00:00:00Z", tcbStatus: "UpToDate" }],
-  };
-}
-
-async function list(
+function list(
   issuer: Issued,
   { issued = -1, expires = 29, crlNumber = 1, revoked = [], signer }: Saying,
-) {
-  const made = await x509.X509CrlGenerator.create({
+): Promise<Buffer> {
+  return issueIntelList({
     issuer: issuer.x509.subject,
+    signingKey: (signer ?? issuer).privateKey,
     thisUpdate: new Date(NOW + issued * DAY),
     nextUpdate: new Date(NOW + expires * DAY),
-    entries: revoked.map((serialNumber) => ({ serialNumber, revocationDate: new Date(NOW + issued * DAY) })),
-    extensions: [new x509.Extension(CRL_NUMBER, false, Buffer.from([2, 1, crlNumber]))],
-    signingKey: (signer ?? issuer).keys.privateKey,
-    signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+    revokedSerials: revoked,
+    extensions: [listNumber(crlNumber)],
   });
-  return Buffer.from(made.rawData);
 }
