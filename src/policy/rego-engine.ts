@@ -176,6 +176,8 @@ class LookupFailure extends Error {}
 class ReferenceValues {
   readonly #lookup: ReferenceValueLookup | undefined;
   readonly #signal: AbortSignal;
+  readonly #found: Map<string, JsonValue> = new Map();
+  /** Converted when a policy comes to ask: most of what its text names is about other evidence. */
   readonly #values: Map<string, Value> = new Map();
 
   constructor(lookup: ReferenceValueLookup | undefined, signal: AbortSignal) {
@@ -184,16 +186,21 @@ class ReferenceValues {
   }
 
   get(id: string): Value | undefined {
-    return this.#values.get(id);
+    const known = this.#values.get(id);
+    const found = known === undefined ? this.#found.get(id) : undefined;
+    if (found === undefined) return known;
+    const value = fromJson(found);
+    this.#values.set(id, value);
+    return value;
   }
 
   async fetch(ids: readonly string[]): Promise<void> {
-    const wanted = ids.filter((id) => !this.#values.has(id));
+    const wanted = ids.filter((id) => !this.#found.has(id));
     if (wanted.length === 0) return;
     if (this.#lookup === undefined)
       throw new LookupFailure("query_reference_value: no reference values are available here");
     const found = await this.#ask(this.#lookup, wanted);
-    for (const id of wanted) this.#values.set(id, fromJson(found.get(id) ?? null));
+    for (const id of wanted) this.#found.set(id, found.get(id) ?? null);
   }
 
   async #ask(lookup: ReferenceValueLookup, ids: readonly string[]): Promise<ReadonlyMap<string, JsonValue>> {

@@ -90,7 +90,7 @@ export function settle(e: Evaluation, run: () => Value | undefined): Outcome {
   try {
     const value = run();
     if (value === undefined) return { kind: "undefined", stats: statsOf(e) };
-    checkSize(value, e.limits);
+    if (!isSurelySmall(value, e.limits)) checkSize(value, e.limits);
     return { kind: "value", value: toJson(value), stats: statsOf(e) };
   } catch (error) {
     return { kind: "error", error: asEvalError(error), stats: statsOf(e) };
@@ -101,6 +101,9 @@ function statsOf(e: Evaluation): Stats {
   const { budget, prints, notes, diagnostics, hostCalls } = e;
   return { steps: budget.stepsUsed, cells: budget.cellsUsed, prints, notes, diagnostics, hostCalls };
 }
+
+/** Most characters of JSON that one node of weight takes: an integer of 16,384 bits has 4,933 digits. */
+const MAX_NODE_CHARACTERS = 5_000;
 
 /**
  * Measured before it is turned into JSON: what is too large is not even converted.
@@ -118,6 +121,12 @@ export function checkSize(value: Value, limits: Pick<Limits, "resultBytes">): nu
   } catch (error) {
     throw error instanceof BudgetError ? new BudgetError("resultBytes") : error;
   }
+}
+
+/** Most answers fit whatever their nodes are. A set does not know its weight. */
+function isSurelySmall(value: Value, limits: Pick<Limits, "resultBytes">): boolean {
+  if (typeof value !== "object" || value === null || value instanceof RSet) return false;
+  return value.shape.weight * MAX_NODE_CHARACTERS <= limits.resultBytes;
 }
 
 /** Every node of a value takes at least two characters of JSON. */

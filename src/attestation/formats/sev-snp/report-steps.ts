@@ -106,10 +106,7 @@ export function checkValidity(
   now: number,
   settings: SnpDemands,
 ): void {
-  const certificates = [chain.vek.certificate, chain.intermediate, chain.root];
-  const notBefore = Math.max(...certificates.map((certificate) => certificate.notBefore));
-  const notAfter = Math.min(...certificates.map((certificate) => certificate.notAfter));
-  const window = `${isoTime(notBefore)} to ${isoTime(notAfter)}`;
+  const { notBefore, notAfter, text: window } = windowOf(chain);
   if (settings.dangerouslyIgnoreCertificateValidity) {
     trail.notChecked("certificate-validity", `switched off by the settings; valid ${window}`);
     return;
@@ -117,6 +114,27 @@ export function checkValidity(
   // Written so that a clock that gives no number refuses.
   const valid = now >= notBefore && now <= notAfter;
   trail.require("certificate-validity", valid, `valid ${window}, time is ${isoTime(now)}`);
+}
+
+interface Window {
+  /** Milliseconds since the epoch. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly text: string;
+}
+
+/** A chain is verified once and serves every report of its chip; so do its dates. */
+const WINDOWS = new WeakMap<VerifiedChain, Window>();
+
+function windowOf(chain: VerifiedChain): Window {
+  const known = WINDOWS.get(chain);
+  if (known !== undefined) return known;
+  const certificates = [chain.vek.certificate, chain.intermediate, chain.root];
+  const notBefore = Math.max(...certificates.map((certificate) => certificate.notBefore));
+  const notAfter = Math.min(...certificates.map((certificate) => certificate.notAfter));
+  const window = { notBefore, notAfter, text: `${isoTime(notBefore)} to ${isoTime(notAfter)}` };
+  WINDOWS.set(chain, window);
+  return window;
 }
 
 function isoTime(milliseconds: number): string {
