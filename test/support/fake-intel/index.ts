@@ -143,6 +143,16 @@ export const PCK: PckSpec = {
 /** keyUsage of the leaf: digitalSignature and nonRepudiation. */
 const LEAF_EXTENSIONS = authorityExtensions(false, undefined, 0xc0);
 
+const issued = new Map<string, Promise<Buffer>>();
+
+/** Signatures take time: what a story leaves as it is, is made once for a test file. */
+function once(name: string | undefined, make: () => Promise<Buffer>): Promise<Buffer> {
+  if (name === undefined) return make();
+  const known = issued.get(name) ?? make();
+  issued.set(name, known);
+  return known;
+}
+
 async function makePki(story: Story): Promise<Pki> {
   const { ca = "platform" } = story;
   const authority = (name: string, key: KeyObject, serial: string, pathLength: number | undefined) => ({
@@ -157,25 +167,37 @@ async function makePki(story: Story): Promise<Pki> {
   const processor = { platformInstanceId: undefined, configuration: undefined, sgxType: 0 };
   const pck = pckExtension({ ...PCK, ...(ca === "processor" ? processor : {}), ...story.pck });
   const [root, intermediate, leaf, signer] = await Promise.all([
-    issueIntelCertificate({ ...authority(ROOT_NAME, KEYS.root, "1001", 1), ...story.root }),
-    issueIntelCertificate({ ...authority(caName(ca), KEYS.ca, "2001", 0), ...story.intermediate }),
-    issueIntelCertificate({
-      ...validity(2000),
-      subject: LEAF_NAME,
-      issuer: caName(ca),
-      serial: "00f00dcafe",
-      publicKey: createPublicKey(KEYS.pck),
-      signingKey: KEYS.ca,
-      extensions: [...LEAF_EXTENSIONS, ...(story.pckExtensions ?? [pck])],
-      ...story.leaf,
-    }),
-    issueIntelCertificate({
-      ...authority(SIGNER_NAME, KEYS.signer, "3001", undefined),
-      extensions: LEAF_EXTENSIONS,
-      ...story.signer,
-    }),
+    once(story.root === undefined ? "root" : undefined, () =>
+      issueIntelCertificate({ ...authority(ROOT_NAME, KEYS.root, "1001", 1), ...story.root }),
+    ),
+    once(story.intermediate === undefined ? ca : undefined, () =>
+      issueIntelCertificate({ ...authority(caName(ca), KEYS.ca, "2001", 0), ...story.intermediate }),
+    ),
+    once(isPlainLeaf(story) ? `leaf ${ca}` : undefined, () =>
+      issueIntelCertificate({
+        ...validity(2000),
+        subject: LEAF_NAME,
+        issuer: caName(ca),
+        serial: "00f00dcafe",
+        publicKey: createPublicKey(KEYS.pck),
+        signingKey: KEYS.ca,
+        extensions: [...LEAF_EXTENSIONS, ...(story.pckExtensions ?? [pck])],
+        ...story.leaf,
+      }),
+    ),
+    once(story.signer === undefined ? "signer" : undefined, () =>
+      issueIntelCertificate({
+        ...authority(SIGNER_NAME, KEYS.signer, "3001", undefined),
+        extensions: LEAF_EXTENSIONS,
+        ...story.signer,
+      }),
+    ),
   ]);
   return { root, intermediate, leaf, signer };
+}
+
+function isPlainLeaf({ leaf, pck, pckExtensions }: Story): boolean {
+  return leaf === undefined && pck === undefined && pckExtensions === undefined;
 }
 
 export function pem(...ders: readonly Buffer[]): Buffer {
@@ -200,8 +222,12 @@ async function makeCollateral(story: Story, pki: Pki): Promise<DcapCollateral> {
   });
   const key = story.statementKey ?? KEYS.signer;
   const [rootCaCrl, pckCrl] = await Promise.all([
-    issueIntelList({ ...list(ROOT_NAME, KEYS.root, 1), ...story.rootList }),
-    issueIntelList({ ...list(caName(ca), KEYS.ca, 2), ...story.pckList }),
+    once(story.rootList === undefined ? "root list" : undefined, () =>
+      issueIntelList({ ...list(ROOT_NAME, KEYS.root, 1), ...story.rootList }),
+    ),
+    once(story.pckList === undefined ? `list ${ca}` : undefined, () =>
+      issueIntelList({ ...list(caName(ca), KEYS.ca, 2), ...story.pckList }),
+    ),
   ]);
   const [info, identity] = [tcbInfo(spec), qeIdentity(spec)];
   const right: DcapCollateral = {
