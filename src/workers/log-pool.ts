@@ -171,14 +171,15 @@ export class LogPool implements LogAppraiser {
   }
 }
 
-/** Of sources run without being built, the thread must be able to read TypeScript as well. */
+/** A built program starts its thread at once; of sources, something must read TypeScript first. */
 function threadArguments(maxHeapMiB: number): ConstructorParameters<typeof Worker> {
   const fromSource = import.meta.url.endsWith(".ts");
-  const file = new URL(fromSource ? "./log-thread.ts" : "./log-thread.js", import.meta.url);
+  const file = new URL(fromSource ? "./run-source.js" : "./log-thread.js", import.meta.url);
   return [
     file,
     {
-      ...(fromSource ? { execArgv: ["--import", "tsx"] } : { execArgv: [] }),
+      workerData: { module: new URL("./log-thread.ts", import.meta.url).href },
+      execArgv: [],
       // Nothing of the server's environment is a thread's business.
       env: {},
       resourceLimits: { maxOldGenerationSizeMb: maxHeapMiB },
