@@ -26,9 +26,13 @@ export function nameOf(url: string): PieceName | undefined {
 export class FakePcs extends FakeKds {
   readonly #answers = new Map<string, Behaviour>();
 
+  /** Answers to `pckcert`. */
+  certificates: Behaviour = answer(404);
+
   constructor() {
     super();
     this.behave = (request, response) => {
+      if (request.url?.includes("/pckcert?")) return this.certificates(request, response);
       const name = nameOf(request.url ?? "");
       const behave = name === undefined ? undefined : this.#answers.get(pieceKey(name));
       (behave ?? answer(404))(request, response);
@@ -47,6 +51,12 @@ export class FakePcs extends FakeKds {
 
   saysAll(statements: readonly { readonly name: PieceName; readonly raw: RawPiece }[]): void {
     for (const { name, raw } of statements) this.says(name, raw);
+  }
+
+  /** Certificates of platforms, as PEM. */
+  certifies(leaf: string, issuers: string): void {
+    const headers = { "SGX-PCK-Certificate-Issuer-Chain": encodeURIComponent(issuers) };
+    this.certificates = answer(200, Buffer.from(leaf), headers);
   }
 
   /** How often it was asked for this statement. */
