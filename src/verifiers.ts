@@ -6,18 +6,12 @@
  * const { results, checks } = await verifySnp(evidence, { reportData, at: new Date() });
  * ```
  */
-import {
-  mergeMaterial,
-  NO_MATERIAL,
-  offlineEndorsements,
-  readMaterial,
-} from "./attestation/endorsements/amd-material.ts";
-import { pinnedTrustAnchors, trustAnchorsFromPem } from "./attestation/formats/sev-snp/trust-anchors.ts";
 import type { Verification } from "./attestation/verifier.ts";
 import { isBinaryEvidence } from "./attestation/verifiers/snp/evidence.ts";
 import { snpSection } from "./attestation/verifiers/snp/settings.ts";
 import { SnpVerifier } from "./attestation/verifiers/snp/verify.ts";
 import type { JsonValue } from "./json/value.ts";
+import { type AmdOptions, amdEndorsements } from "./verifiers/amd.ts";
 import { expectedOf, parseSettings } from "./verifiers/options.ts";
 
 export { SNP_CHECKS, type SnpCheck } from "./attestation/formats/sev-snp/checks.ts";
@@ -29,6 +23,10 @@ export {
   type TeeResult,
   type Verification,
 } from "./attestation/verifier.ts";
+export { AZ_SNP_CHECKS, type AzSnpCheck } from "./attestation/verifiers/az-snp-vtpm/checks.ts";
+export type { AzSnpSettings } from "./attestation/verifiers/az-snp-vtpm/settings.ts";
+export { AZ_TDX_CHECKS, type AzTdxCheck } from "./attestation/verifiers/az-tdx-vtpm/checks.ts";
+export type { AzTdxSettings } from "./attestation/verifiers/az-tdx-vtpm/settings.ts";
 export { SGX_CHECKS, type SgxCheck } from "./attestation/verifiers/sgx/checks.ts";
 export type { SgxSettings } from "./attestation/verifiers/sgx/settings.ts";
 export type { SnpSettings } from "./attestation/verifiers/snp/settings.ts";
@@ -40,10 +38,16 @@ export { DerError } from "./crypto/der.ts";
 export { KbsError } from "./errors.ts";
 export { readJson } from "./json/read.ts";
 export type { JsonObject, JsonValue } from "./json/value.ts";
+export {
+  type VerifyAzSnpVtpmOptions,
+  type VerifyAzTdxVtpmOptions,
+  verifyAzSnpVtpm,
+  verifyAzTdxVtpm,
+} from "./verifiers/azure.ts";
 export { type VerifyDcapOptions, verifySgx, verifyTdx } from "./verifiers/dcap.ts";
 export { type VerifyTpmOptions, verifyTpm } from "./verifiers/tpm.ts";
 
-export interface VerifySnpOptions {
+export interface VerifySnpOptions extends AmdOptions {
   /** What REPORT_DATA must hold, at most 64 bytes; zeros follow. Absent: the binding is not checked. */
   readonly reportData?: Uint8Array;
   /** What HOST_DATA must hold: a digest, cut or padded to 32 bytes. Absent: not compared. */
@@ -52,10 +56,6 @@ export interface VerifySnpOptions {
   readonly at: Date;
   /** Members of `verifiers.snp` of the configuration; absent ones have its defaults. */
   readonly settings?: unknown;
-  /** PEM texts of roots (and intermediates) that replace AMD's. */
-  readonly trustAnchorsPem?: readonly string[];
-  /** Certificates, revocation lists and certificate tables; DER or PEM. */
-  readonly collateral?: readonly Uint8Array[];
 }
 
 /**
@@ -72,8 +72,10 @@ export async function verifySnp(
   evidence: JsonValue | string | Uint8Array,
   options: VerifySnpOptions,
 ): Promise<Verification> {
-  const verifier = new SnpVerifier(parseSettings(snpSection, options.settings), endorsements(options), () =>
-    options.at.getTime(),
+  const verifier = new SnpVerifier(
+    parseSettings(snpSection, options.settings),
+    amdEndorsements(options),
+    () => options.at.getTime(),
   );
   const expected = expectedOf(options);
   const signal = new AbortController().signal;
@@ -82,13 +84,4 @@ export async function verifySnp(
   if (typeof evidence === "string" || evidence instanceof Uint8Array)
     return await verifier.verifyText(evidence, expected, signal);
   return await verifier.verify(evidence, expected, signal);
-}
-
-function endorsements({ trustAnchorsPem, collateral }: VerifySnpOptions) {
-  const anchors = trustAnchorsPem === undefined ? pinnedTrustAnchors() : trustAnchorsFromPem(trustAnchorsPem);
-  const material = mergeMaterial([
-    NO_MATERIAL,
-    ...(collateral ?? []).map((bytes, i) => readMaterial(Buffer.from(bytes), `collateral ${i}`)),
-  ]);
-  return offlineEndorsements(anchors, material);
 }

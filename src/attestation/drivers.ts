@@ -5,6 +5,7 @@ import type { UpstreamWorld } from "./endorsements/upstream.ts";
 import type { DcapCollateralSource } from "./formats/dcap/collateral.ts";
 import { fixedCollateral } from "./formats/dcap/fixed-collateral.ts";
 import { pinnedDcapTrustAnchors } from "./formats/dcap/trust-anchors.ts";
+import type { AmdEndorsements } from "./formats/sev-snp/endorsements.ts";
 import {
   addTrustAnchors,
   pinnedTrustAnchors,
@@ -13,6 +14,8 @@ import {
 } from "./formats/sev-snp/trust-anchors.ts";
 import { type AkRegistry, NO_ENROLMENTS } from "./formats/tpm2/ak-registry.ts";
 import type { Verifier, VerifierDriver } from "./verifier.ts";
+import { azSnpDriver } from "./verifiers/az-snp-vtpm/index.ts";
+import { azTdxDriver } from "./verifiers/az-tdx-vtpm/index.ts";
 import { sampleDeviceDriver, sampleDriver } from "./verifiers/sample/index.ts";
 import { sgxDriver } from "./verifiers/sgx/index.ts";
 import { snpDriver } from "./verifiers/snp/index.ts";
@@ -31,20 +34,26 @@ export interface VerifierWorld extends UpstreamWorld {
   readonly enrolledAks?: AkRegistry;
 }
 
-type Open = (configs: VerifierConfigs, world: VerifierWorld) => Promise<Verifier | undefined>;
+/** What several drivers open together, when the first of them needs it. */
+interface OpenWorld extends VerifierWorld {
+  readonly amd: () => Promise<AmdEndorsements>;
+}
+
+type Open = (configs: VerifierConfigs, world: OpenWorld) => Promise<Verifier | undefined>;
 
 /** Every driver there is. They do not register themselves: what is not in this list does not exist. */
 const DRIVERS: readonly Open[] = [
   async ({ sample }, world) => create(sampleDriver, sample, world, undefined),
   async ({ sample }, world) => create(sampleDeviceDriver, sample, world, undefined),
-  async ({ snp }, world) =>
-    snp.enabled
-      ? create(snpDriver, snp, world, await openAmdEndorsements(snp, amdTrustAnchors(world), world))
-      : undefined,
+  async ({ snp }, world) => (snp.enabled ? create(snpDriver, snp, world, await world.amd()) : undefined),
   async ({ tdx }, world) => (tdx.enabled ? create(tdxDriver, tdx, world, intelCollateral(world)) : undefined),
   async ({ sgx }, world) => (sgx.enabled ? create(sgxDriver, sgx, world, intelCollateral(world)) : undefined),
   async ({ tpm }, world) =>
     tpm.enabled ? create(tpmDriver, tpm, world, await openTpmTrust(tpm, world)) : undefined,
+  async ({ "az-snp-vtpm": azure }, world) =>
+    azure.enabled ? create(azSnpDriver, azure, world, await world.amd()) : undefined,
+  async ({ "az-tdx-vtpm": azure }, world) =>
+    azure.enabled ? create(azTdxDriver, azure, world, intelCollateral(world)) : undefined,
 ];
 
 /**
@@ -58,7 +67,15 @@ export async function openVerifiers(
   configs: VerifierConfigs,
   world: VerifierWorld,
 ): Promise<readonly Verifier[]> {
-  const opened = await Promise.all(DRIVERS.map((open) => open(configs, world)));
+  let amd: Promise<AmdEndorsements> | undefined;
+  const shared: OpenWorld = {
+    ...world,
+    amd: () => {
+      amd ??= openAmdEndorsements(configs.snp, amdTrustAnchors(world), world);
+      return amd;
+    },
+  };
+  const opened = await Promise.all(DRIVERS.map((open) => open(configs, shared)));
   return opened.filter((verifier) => verifier !== undefined);
 }
 

@@ -1,3 +1,5 @@
+import { azSnpSection } from "../attestation/verifiers/az-snp-vtpm/settings.ts";
+import { azTdxSection } from "../attestation/verifiers/az-tdx-vtpm/settings.ts";
 import { sampleSection } from "../attestation/verifiers/sample/settings.ts";
 import { sgxSection } from "../attestation/verifiers/sgx/settings.ts";
 import { snpSection } from "../attestation/verifiers/snp/settings.ts";
@@ -11,6 +13,8 @@ export const VERIFIER_SECTIONS = {
   tdx: tdxSection,
   sgx: sgxSection,
   tpm: tpmSection,
+  "az-snp-vtpm": azSnpSection,
+  "az-tdx-vtpm": azTdxSection,
   sample: sampleSection,
 } as const satisfies Record<string, ConfigSection<unknown>>;
 

@@ -14,19 +14,23 @@ import { TdxVerifier } from "../attestation/verifiers/tdx/verify.ts";
 import type { JsonValue } from "../json/value.ts";
 import { expectedOf, parseSettings } from "./options.ts";
 
-export interface VerifyDcapOptions {
-  /** What REPORTDATA must hold, at most 64 bytes; zeros follow. Absent: the binding is not checked. */
-  readonly reportData?: Uint8Array;
-  /** What the configuration id must hold: a digest, cut or padded to its size. Absent: not compared. */
-  readonly initDataDigest?: Uint8Array;
+/** What stands behind quotes of Intel's platforms. */
+export interface IntelOptions {
   /** The time to judge certificates and collateral at. */
   readonly at: Date;
-  /** Members of `verifiers.tdx` or `verifiers.sgx` of the configuration; absent ones have its defaults. */
-  readonly settings?: unknown;
   /** PEM texts of roots that replace Intel's. */
   readonly trustAnchorsPem?: readonly string[];
   /** Files of collateral: a bundle, one platform's collateral as JSON, answers of Intel's service. */
   readonly collateral?: readonly Uint8Array[];
+}
+
+export interface VerifyDcapOptions extends IntelOptions {
+  /** What REPORTDATA must hold, at most 64 bytes; zeros follow. Absent: the binding is not checked. */
+  readonly reportData?: Uint8Array;
+  /** What the configuration id must hold: a digest, cut or padded to its size. Absent: not compared. */
+  readonly initDataDigest?: Uint8Array;
+  /** Members of `verifiers.tdx` or `verifiers.sgx` of the configuration; absent ones have its defaults. */
+  readonly settings?: unknown;
 }
 
 /**
@@ -70,7 +74,8 @@ async function verifyQuote(
   return await verifier.verify(evidence, expected, signal);
 }
 
-function intelCollateral({ at, trustAnchorsPem, collateral }: VerifyDcapOptions): DcapCollateralSource {
+/** @throws DerError when a trust anchor is no certificate */
+export function intelCollateral({ at, trustAnchorsPem, collateral }: IntelOptions): DcapCollateralSource {
   const anchors =
     trustAnchorsPem === undefined ? pinnedDcapTrustAnchors() : dcapTrustAnchorsFromPem(trustAnchorsPem);
   const material = (collateral ?? []).map((bytes, i) =>

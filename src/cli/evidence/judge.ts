@@ -4,6 +4,7 @@ import { sampleSection } from "../../attestation/verifiers/sample/settings.ts";
 import { SampleVerifier } from "../../attestation/verifiers/sample/verify.ts";
 import { KbsError, type ProblemCode } from "../../errors.ts";
 import type { JsonObject } from "../../json/value.ts";
+import { verifyAzSnpOffline, verifyAzTdxOffline } from "./azure.ts";
 import { verifySgxOffline, verifyTdxOffline } from "./dcap.ts";
 import { jsonEvidence, type OfflineVerifier, parseSettings } from "./inputs.ts";
 import type { EvidenceRequest, OfflineTee } from "./request.ts";
@@ -58,6 +59,8 @@ const VERIFIERS: Readonly<Record<OfflineTee, OfflineVerifier>> = {
   tdx: verifyTdxOffline,
   sgx: verifySgxOffline,
   tpm: verifyTpmOffline,
+  "az-snp-vtpm": verifyAzSnpOffline,
+  "az-tdx-vtpm": verifyAzTdxOffline,
   sample: verifySample("sample"),
   sampledevice: verifySample("sampledevice"),
 };

@@ -4,7 +4,16 @@ import { KbsError } from "../../errors.ts";
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { isArray, isObject, member } from "../../json/write.ts";
 
-export const OFFLINE_TEES = ["snp", "tdx", "sgx", "tpm", "sample", "sampledevice"] as const;
+export const OFFLINE_TEES = [
+  "snp",
+  "tdx",
+  "sgx",
+  "tpm",
+  "az-snp-vtpm",
+  "az-tdx-vtpm",
+  "sample",
+  "sampledevice",
+] as const;
 export type OfflineTee = (typeof OFFLINE_TEES)[number];
 
 export interface EvidenceRequest {

@@ -47,11 +47,11 @@ export class AzSnpVerifier implements Verifier {
     const trail: AzSnpTrail = new Trail("az-snp-vtpm", AZ_SNP_CHECKS);
     const { minimumEvidenceVersion } = this.#settings;
     const evidence = parseAzureEvidence(trail, () => readAzureSnpEvidence(json), minimumEvidenceVersion);
-    checkCertificateText(trail, evidence);
+    const vcek = readCertificate(trail, evidence);
     const hcl = parseHclReport(trail, evidence.hclReport, "snp");
     // Needs no key, so it comes before anything might be fetched; it proves nothing until the report is verified.
     checkBinding(trail, hcl, readReport(hcl.hardwareReport).reportData);
-    const genuine = await this.#verifyReport(trail, carriedReport(hcl.hardwareReport, evidence), signal);
+    const genuine = await this.#verifyReport(trail, carriedReport(hcl.hardwareReport, vcek), signal);
     const vtpm = verifyVtpm(trail, evidence, hcl, expected);
     const claims = { ...azSnpReportClaims(genuine), ...vtpmClaims(evidence, hcl, vtpm) };
     return { checks: trail.checks, results: [{ teeClass: "cpu", claims }] };
@@ -70,10 +70,10 @@ export class AzSnpVerifier implements Verifier {
 }
 
 /** Version 0 carries PEM text; more certificates may follow the first, which alone is read. */
-function checkCertificateText(trail: AzSnpTrail, { version, vcek }: AzureSnpEvidence): void {
+function readCertificate(trail: AzSnpTrail, { version, vcek }: AzureSnpEvidence): Buffer {
   if (version > 0) {
     trail.passed("cert-malformed", "DER", "DER (version 1 and later)");
-    return;
+    return vcek;
   }
   const first = readPem(vcek.toString("latin1")).find(({ label }) => label === "CERTIFICATE");
   if (first === undefined) throw trail.failed("cert-malformed", "no PEM certificate");
@@ -84,9 +84,10 @@ function checkCertificateText(trail: AzSnpTrail, { version, vcek }: AzureSnpEvid
     throw trail.failed("cert-malformed", `malformed certificate: ${error.message}`);
   }
   trail.passed("cert-malformed", "PEM");
+  return first.der;
 }
 
 /** Raw bytes: nothing was rebuilt, so nothing can be missing. */
-function carriedReport(report: Buffer, { vcek }: AzureSnpEvidence): CarriedReport {
+function carriedReport(report: Buffer, vcek: Buffer): CarriedReport {
   return { report, withoutMitigations: false, certificates: [{ label: "VCEK", data: vcek }] };
 }
