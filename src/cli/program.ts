@@ -4,6 +4,7 @@ import { registerAdmin } from "./commands/admin.ts";
 import { registerAudit } from "./commands/audit.ts";
 import { registerCollateral } from "./commands/collateral.ts";
 import { registerConfig } from "./commands/config.ts";
+import { registerEventLog } from "./commands/eventlog.ts";
 import { registerEvidence } from "./commands/evidence.ts";
 import { registerGuest } from "./commands/guest.ts";
 import { registerPolicy } from "./commands/policy.ts";
@@ -29,6 +30,7 @@ export function createProgram(world: World, version: string): Command {
   registerPolicy(program, world);
   registerReferenceValue(program, world);
   registerEvidence(program, world);
+  registerEventLog(program, world);
   registerCollateral(program, world);
   registerGuest(program, world);
   registerAudit(program, world);

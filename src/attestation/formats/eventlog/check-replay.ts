@@ -1,7 +1,7 @@
 /**
  * Compares a log with signed registers. Everything a claim says about a log rests on this comparison.
  */
-import { equalBytes, toHex } from "../../../crypto/bytes.ts";
+import { equalBytes } from "../../../crypto/bytes.ts";
 import { type HashName, hashOf } from "./algorithms.ts";
 import { type DigestFault, digestFault } from "./bound-data.ts";
 import type { EventLog, LogEvent, RegisterKind } from "./event-log.ts";
@@ -159,7 +159,7 @@ function explain(
     expected,
     seen: walk.replayed.value,
     firstSuspectEvent: found?.event,
-    reason: found?.reason ?? `the log gives ${toHex(walk.replayed.current)}`,
+    reason: found?.reason ?? "no single event explains the difference",
   };
 }
 
