@@ -116,8 +116,10 @@ configuration := 2 if {
 
 intel_tdx(header) if {
 	header.tee_type == "81000000"
-	header.vendor_id == "939a7233f79c4ca9940a0db3957f0607"
+	header.vendor_id == intel_vendor_id
 }
+
+intel_vendor_id := "939a7233f79c4ca9940a0db3957f0607"
 
 # --- az-snp-vtpm: SEV-SNP behind the paravisor of Azure ---------------------------------------------------------
 # Every claim of this TEE is text, so its reference values are lists of text.
@@ -184,6 +186,55 @@ executables := 3 if input.se
 hardware := 2 if input.se
 
 configuration := 2 if input.se
+
+# --- sgx: Intel SGX ---------------------------------------------------------------------------------------------
+# Nothing is affirmed until it is registered what is; the list of TCB statuses among it, as enclaves on platforms that
+# need hardening are common, and whether that will do is no question for a default.
+
+executables := 3 if sgx_known_enclave
+
+sgx_known_enclave if input.sgx.body.mr_enclave in query_reference_value("sgx_mr_enclave")
+
+sgx_known_enclave if {
+	input.sgx.body.mr_signer in query_reference_value("sgx_mr_signer")
+	input.sgx.body.isv_prod_id in query_reference_value("sgx_isv_prod_id")
+	input.sgx.body.isv_svn in query_reference_value("sgx_isv_svn")
+}
+
+hardware := 2 if {
+	input.sgx.header.vendor_id == intel_vendor_id
+	input.sgx.tcb_status in query_reference_value("sgx_tcb_statuses")
+	input.sgx.collateral_expiration_status == "0"
+}
+
+# The flags hold the debug bit: a list of them names it, or an enclave under a debugger is not on it.
+configuration := 2 if input.sgx.body["attributes.flags"] in query_reference_value("sgx_attributes_flags")
+
+# --- cca: Arm CCA -----------------------------------------------------------------------------------------------
+
+executables := 3 if input.cca.realm["cca-realm-initial-measurement"] in query_reference_value("cca_realm_initial_measurement")
+
+hardware := 2 if input.cca.platform["cca-platform-implementation-id"] in query_reference_value("cca_implementation_ids")
+
+configuration := 2 if {
+	lifecycle := input.cca.platform["cca-platform-lifecycle"]
+
+	# 0x3000 to 0x30ff: secured. Only numbers lie between two numbers.
+	lifecycle >= 12288
+	lifecycle <= 12543
+	input.cca.platform["cca-platform-config"] in query_reference_value("cca_platform_configs")
+}
+
+# --- csv: Hygon CSV ---------------------------------------------------------------------------------------------
+
+executables := 3 if input.csv.measure in query_reference_value("csv_measure")
+
+hardware := 2 if input.csv.serial_number in query_reference_value("csv_serial_numbers")
+
+configuration := 2 if {
+	input.csv.policy.nodbg == 1
+	input.csv.policy in query_reference_value("csv_policies")
+}
 
 # --- what the token says beside the vector ----------------------------------------------------------------------
 

@@ -40,6 +40,18 @@ provisioned := {
 	"tdx_pcr11": ["q"],
 	"tpm_pcr11": ["r"],
 	"trusted_aks": ["k"],
+	"sgx_mr_enclave": ["e"],
+	"sgx_mr_signer": ["s"],
+	"sgx_isv_prod_id": ["0100"],
+	"sgx_isv_svn": ["0200"],
+	"sgx_tcb_statuses": ["UpToDate", "SWHardeningNeeded"],
+	"sgx_attributes_flags": ["0500000000000000"],
+	"cca_realm_initial_measurement": ["r"],
+	"cca_implementation_ids": ["i"],
+	"cca_platform_configs": ["c"],
+	"csv_measure": ["m"],
+	"csv_serial_numbers": ["n"],
+	"csv_policies": [{"nodbg": 1, "noks": 1}],
 }
 
 lookup(id) := object.get(provisioned, id, null)
@@ -129,7 +141,7 @@ test_tdx_with_an_old_tcb if {
 	verdict(policy.trust_claims) == [3, 97, 2] with input as {"tdx": old} with query_reference_value as lookup
 }
 
-test_kinds_without_rules_are_contraindicated if {
+test_evidence_without_claims_is_contraindicated if {
 	every tee in ["sgx", "cca", "csv"] {
 		verdict(policy.trust_claims) == [33, 97, 36] with input as {tee: {}} with query_reference_value as lookup
 	}
@@ -381,4 +393,99 @@ test_tdx_events_of_another_kind if {
 test_the_extension_names_what_is_validated if {
 	expected := [{"name": "ear.trustee.identifiers", "key": -18, "value": {"validated": {}}}]
 	policy.extensions == expected with input as {"snp": snp}
+}
+
+sgx := {
+	"header": {"vendor_id": "939a7233f79c4ca9940a0db3957f0607"},
+	"body": {
+		"mr_enclave": "e",
+		"mr_signer": "x",
+		"isv_prod_id": "0100",
+		"isv_svn": "0200",
+		"attributes.flags": "0500000000000000",
+	},
+	"tcb_status": "UpToDate",
+	"collateral_expiration_status": "0",
+}
+
+sgx_verdict(changes) := got if {
+	got := verdict(policy.trust_claims) with input as {"sgx": object.union(sgx, changes)}
+		with query_reference_value as lookup
+}
+
+test_sgx_as_provisioned if {
+	sgx_verdict({}) == [3, 2, 2]
+	sgx_verdict({"tcb_status": "SWHardeningNeeded"}) == [3, 2, 2]
+}
+
+test_sgx_every_claim_counts if {
+	sgx_verdict({"body": {"mr_enclave": "x"}}) == [33, 2, 2]
+	sgx_verdict({"header": {"vendor_id": "x"}}) == [3, 97, 2]
+	sgx_verdict({"tcb_status": "OutOfDate"}) == [3, 97, 2]
+	sgx_verdict({"collateral_expiration_status": "1"}) == [3, 97, 2]
+	sgx_verdict({"body": {"attributes.flags": "0700000000000000"}}) == [3, 2, 36]
+}
+
+test_sgx_by_signer if {
+	sgx_verdict({"body": {"mr_enclave": "x", "mr_signer": "s"}}) == [3, 2, 2]
+	sgx_verdict({"body": {"mr_enclave": "x", "mr_signer": "s", "isv_prod_id": "0300"}}) == [33, 2, 2]
+	sgx_verdict({"body": {"mr_enclave": "x", "mr_signer": "s", "isv_svn": "0100"}}) == [33, 2, 2]
+}
+
+cca := {
+	"realm": {"cca-realm-initial-measurement": "r"},
+	"platform": {
+		"cca-platform-implementation-id": "i",
+		"cca-platform-lifecycle": 12291,
+		"cca-platform-config": "c",
+	},
+}
+
+cca_verdict(changes) := got if {
+	got := verdict(policy.trust_claims) with input as {"cca": object.union(cca, changes)}
+		with query_reference_value as lookup
+}
+
+test_cca_as_provisioned if cca_verdict({}) == [3, 2, 2]
+
+test_cca_every_claim_counts if {
+	cca_verdict({"realm": {"cca-realm-initial-measurement": "x"}}) == [33, 2, 2]
+	cca_verdict({"platform": {"cca-platform-implementation-id": "x"}}) == [3, 97, 2]
+	cca_verdict({"platform": {"cca-platform-config": "x"}}) == [3, 2, 36]
+}
+
+test_cca_that_is_not_secured if {
+	every lifecycle in [0, 12287, 12544, 24576, "12291", null] {
+		cca_verdict({"platform": {"cca-platform-lifecycle": lifecycle}}) == [3, 2, 36]
+	}
+}
+
+csv := {"measure": "m", "serial_number": "n", "policy": {"nodbg": 1, "noks": 1}}
+
+csv_verdict(changes) := got if {
+	got := verdict(policy.trust_claims) with input as {"csv": object.union(csv, changes)}
+		with query_reference_value as lookup
+}
+
+test_csv_as_provisioned if csv_verdict({}) == [3, 2, 2]
+
+test_csv_every_claim_counts if {
+	csv_verdict({"measure": "x"}) == [33, 2, 2]
+	csv_verdict({"serial_number": "x"}) == [3, 97, 2]
+	csv_verdict({"policy": {"noks": 0}}) == [3, 2, 36]
+}
+
+# A list that names a guest under a debugger does not make it a good one.
+test_csv_under_a_debugger if {
+	debugged := {"policy": {"nodbg": 0}}
+	listing := object.union(provisioned, {"csv_policies": [{"nodbg": 0, "noks": 1}]})
+	verdict(policy.trust_claims) == [3, 2, 36] with input as {"csv": object.union(csv, debugged)}
+		with data.fixture as listing
+		with query_reference_value as lookup_in_fixture
+}
+
+test_these_kinds_without_reference_values_are_contraindicated if {
+	every evidence in [{"sgx": sgx}, {"cca": cca}, {"csv": csv}] {
+		verdict(policy.trust_claims) == [33, 97, 36] with input as evidence with query_reference_value as nothing
+	}
 }

@@ -18,6 +18,11 @@ async function verdict(
   return [claims["executables"] ?? -1, claims["hardware"] ?? -1, claims["configuration"] ?? -1];
 }
 
+/** `a.b`, or `a|b.c` where a name holds a dot. */
+function steps(path: string): readonly string[] {
+  return path.split(path.includes("|") ? "|" : ".");
+}
+
 /** Copy of `root` with the member at `path` replaced; `undefined` removes it. */
 function replaced(root: JsonValue, path: readonly string[], value: JsonValue | undefined): JsonValue {
   const [name, ...rest] = path;
@@ -318,6 +323,80 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    name: "sgx",
+    policy: CPU,
+    input: {
+      sgx: {
+        header: { vendor_id: "939a7233f79c4ca9940a0db3957f0607" },
+        body: { mr_enclave: "e", mr_signer: "s", "attributes.flags": "05" },
+        tcb_status: "UpToDate",
+        collateral_expiration_status: "0",
+      },
+    },
+    values: { sgx_mr_enclave: ["e"], sgx_tcb_statuses: ["UpToDate"], sgx_attributes_flags: ["05"] },
+    good: [3, 2, 2],
+    claims: [
+      ["sgx.body.mr_enclave", "x", [33, 2, 2]],
+      ["sgx.header.vendor_id", "x", [3, 97, 2]],
+      ["sgx.tcb_status", "OutOfDate", [3, 97, 2]],
+      ["sgx.collateral_expiration_status", "1", [3, 97, 2]],
+      ["sgx|body|attributes.flags", "07", [3, 2, 36]],
+    ],
+    absent: [
+      ["sgx_mr_enclave", [33, 2, 2]],
+      ["sgx_tcb_statuses", [3, 97, 2]],
+      ["sgx_attributes_flags", [3, 2, 36]],
+    ],
+  },
+  {
+    name: "cca",
+    policy: CPU,
+    input: {
+      cca: {
+        realm: { "cca-realm-initial-measurement": "r" },
+        platform: {
+          "cca-platform-implementation-id": "i",
+          "cca-platform-lifecycle": 0x3003,
+          "cca-platform-config": "c",
+        },
+      },
+    },
+    values: {
+      cca_realm_initial_measurement: ["r"],
+      cca_implementation_ids: ["i"],
+      cca_platform_configs: ["c"],
+    },
+    good: [3, 2, 2],
+    claims: [
+      ["cca.realm.cca-realm-initial-measurement", "x", [33, 2, 2]],
+      ["cca.platform.cca-platform-implementation-id", "x", [3, 97, 2]],
+      ["cca.platform.cca-platform-lifecycle", 0x4000, [3, 2, 36]],
+      ["cca.platform.cca-platform-config", "x", [3, 2, 36]],
+    ],
+    absent: [
+      ["cca_realm_initial_measurement", [33, 2, 2]],
+      ["cca_implementation_ids", [3, 97, 2]],
+      ["cca_platform_configs", [3, 2, 36]],
+    ],
+  },
+  {
+    name: "csv",
+    policy: CPU,
+    input: { csv: { measure: "m", serial_number: "n", policy: { nodbg: 1 } } },
+    values: { csv_measure: ["m"], csv_serial_numbers: ["n"], csv_policies: [{ nodbg: 1 }, { nodbg: 0 }] },
+    good: [3, 2, 2],
+    claims: [
+      ["csv.measure", "x", [33, 2, 2]],
+      ["csv.serial_number", "x", [3, 97, 2]],
+      ["csv.policy.nodbg", 0, [3, 2, 36]],
+    ],
+    absent: [
+      ["csv_measure", [33, 2, 2]],
+      ["csv_serial_numbers", [3, 97, 2]],
+      ["csv_policies", [3, 2, 36]],
+    ],
+  },
+  {
     name: "gpu",
     policy: shippedPolicy("attestation/default_gpu"),
     input: {
@@ -414,12 +493,12 @@ describe.each(ROWS)("AS-069 $name", ({ policy, input, values, good, claims, abse
   });
 
   test.each(claims)("%s is %j", async (path, other, expected) => {
-    const changed = replaced(input, path.split("."), other) as JsonObject;
+    const changed = replaced(input, steps(path), other) as JsonObject;
     expect(await verdict(policy, changed, values)).toEqual(expected);
   });
 
   test.each(claims)("A15 B6 without %s nothing is better", async (path) => {
-    const changed = replaced(input, path.split("."), undefined) as JsonObject;
+    const changed = replaced(input, steps(path), undefined) as JsonObject;
     const got = await verdict(policy, changed, values);
     for (const [at, value] of got.entries()) expect(value).toBeGreaterThanOrEqual(good[at] ?? 0);
   });
