@@ -6,6 +6,7 @@ import { imagePath } from "../details.ts";
 import { EV } from "../event-types.ts";
 import { belongsTo } from "../registers.ts";
 import { BoundedList, type CoveredEvent, type FactCollector } from "./collector.ts";
+import { isNoCode } from "./explained.ts";
 
 const IMAGE_TYPES: ReadonlySet<number> = new Set([
   EV.efiBootServicesApplication,
@@ -32,18 +33,26 @@ export class BootPathFacts implements FactCollector {
   readonly #mok: Record<string, string> = {};
 
   add(covered: CoveredEvent): void {
-    const { event } = covered;
+    const { event, kind } = covered;
     if (event.kind !== "pcclient") return;
-    if (IMAGE_TYPES.has(event.type)) this.#image(covered);
-    else if (event.type === EV.ipl) this.#text(covered);
+    if (belongsTo(event, BOOT, kind)) this.#code(covered);
+    else if (IMAGE_TYPES.has(event.type) && belongsTo(event, OPTION_ROMS, kind)) this.#image(covered);
+    if (event.type === EV.ipl) this.#text(covered);
     else if (event.type === EV.eventTag) this.#tag(covered);
     else if (event.type === EV.platformConfigFlags) this.#payload(covered);
   }
 
+  /**
+   * Whatever is not certainly something else counts as code, so that calling an image by another type does not take it off
+   * the list.
+   */
+  #code(covered: CoveredEvent): void {
+    if (!isNoCode(covered)) this.#image(covered);
+  }
+
   /** The digest is the image's Authenticode hash; nothing vouches for the path. */
-  #image({ event, digest, kind }: CoveredEvent): void {
-    if (!belongsTo(event, BOOT, kind) && !belongsTo(event, OPTION_ROMS, kind)) return;
-    const texts = imagePath(event.data) ?? [];
+  #image({ event, digest }: CoveredEvent): void {
+    const texts = IMAGE_TYPES.has(event.type) ? (imagePath(event.data) ?? []) : [];
     const path = fileOf(texts) ?? texts.join("/");
     this.#images.add({ path, authenticode: digest, register: event.register });
   }

@@ -1,4 +1,5 @@
 import type { JsonObject } from "../../../../json/value.ts";
+import type { HashName } from "../algorithms.ts";
 import type { LogEvent, RegisterKind } from "../event-log.ts";
 
 /** An event that the signed registers cover. */
@@ -11,6 +12,9 @@ export interface CoveredEvent {
   readonly kind: RegisterKind;
   /** Whether the register's separator came before: firmware has handed over. */
   readonly afterSeparator: boolean;
+  /** By its digest, whatever the log calls it. */
+  readonly isSeparator: boolean;
+  readonly algorithm: HashName;
 }
 
 /** Gathers one group of facts from a log's covered events, in order, keeping no event. */

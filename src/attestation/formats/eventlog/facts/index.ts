@@ -2,8 +2,8 @@ import type { JsonObject } from "../../../../json/value.ts";
 import { isBound } from "../bound-data.ts";
 import type { ReplayReport } from "../check-replay.ts";
 import type { EventLog } from "../event-log.ts";
-import { EV } from "../event-types.ts";
 import { digestFor } from "../replay.ts";
+import { isSeparatorDigest } from "../separators.ts";
 import { BootPathFacts } from "./boot-path.ts";
 import type { FactCollector } from "./collector.ts";
 import { PlatformFacts } from "./platform.ts";
@@ -25,15 +25,18 @@ export function logFacts(log: EventLog, report: ReplayReport): JsonObject {
   for (const event of log) {
     const digest = report.covers(event) ? digestFor(event, report.algorithm) : undefined;
     if (digest === undefined) continue;
+    const hex = digest.toString("hex");
     const covered = {
       event,
       bound: isBound(event, report.algorithm),
-      digest: digest.toString("hex"),
+      digest: hex,
       kind: report.kind,
       afterSeparator: separated.has(event.register),
+      isSeparator: isSeparatorDigest(hex, report.algorithm),
+      algorithm: report.algorithm,
     };
     for (const collector of collectors) collector.add(covered);
-    if (event.kind === "pcclient" && event.type === EV.separator) separated.add(event.register);
+    if (covered.isSeparator) separated.add(event.register);
   }
   return Object.assign({}, ...collectors.map((collector) => collector.facts()), {
     ...(log.startupLocality !== undefined && report.states.get(0) === "match"

@@ -6,13 +6,11 @@ import { readVariable } from "../decode/variable.ts";
 import type { LogEvent } from "../event-log.ts";
 import { EV, isKnownType } from "../event-types.ts";
 import { belongsTo } from "../registers.ts";
+import { isGoodSeparator } from "../separators.ts";
 import { BoundedList, type CoveredEvent, type FactCollector } from "./collector.ts";
 
 const EXIT_BOOT_SERVICES = "Exit Boot Services Returned with Success";
 const [FIRMWARE, CONFIGURATION, BOOT_CONFIGURATION] = [0, 1, 5];
-/** Zeros and ones are firmware's; Windows closes its own registers with letters. */
-const GOOD_SEPARATORS = [Buffer.alloc(4), Buffer.alloc(4, 0xff), Buffer.from("WBCL")];
-
 /** Firmware: version, boot variables, partitions, separators, the end of boot services. */
 export class PlatformFacts implements FactCollector {
   readonly #separators = new Set<number>();
@@ -45,7 +43,7 @@ export class PlatformFacts implements FactCollector {
     if (this.#separators.has(register))
       this.#separatorErrors.add({ register, event: index, reason: "second separator" });
     this.#separators.add(register);
-    if (!GOOD_SEPARATORS.some((good) => good.equals(data)))
+    if (!isGoodSeparator(data))
       this.#separatorErrors.add({
         register,
         event: index,

@@ -16,6 +16,7 @@ import {
 import { EV } from "../event-types.ts";
 import { belongsTo } from "../registers.ts";
 import { BoundedList, type CoveredEvent, type FactCollector } from "./collector.ts";
+import { isNoCode } from "./explained.ts";
 
 const SECURE_BOOT_PCR = 7;
 
@@ -36,15 +37,19 @@ export class SecureBootFacts implements FactCollector {
   readonly #databases = new Map<string, readonly SignatureEntry[]>();
   readonly #authorities = new BoundedList<DescribedCertificate>();
   readonly #switches: boolean[] = [];
+  /** Whether every event of the register is one of these: what is called something else could be an authority. */
+  #complete = true;
   #sbatLevel: string | undefined;
   #mokListTrusted: boolean | undefined;
 
-  add({ event, bound, kind, afterSeparator }: CoveredEvent): void {
-    if (!bound || event.kind !== "pcclient" || !belongsTo(event, SECURE_BOOT_PCR, kind)) return;
-    const variable = readVariable(event.data);
-    if (variable === undefined) return;
-    if (event.type === EV.efiVariableDriverConfig && !afterSeparator) this.#configuration(variable);
-    if (event.type === EV.efiVariableAuthority) this.#authority(variable);
+  add(covered: CoveredEvent): void {
+    const { event, bound, kind, afterSeparator } = covered;
+    if (event.kind !== "pcclient" || !belongsTo(event, SECURE_BOOT_PCR, kind)) return;
+    const variable = bound ? readVariable(event.data) : undefined;
+    const isConfiguration = event.type === EV.efiVariableDriverConfig && !afterSeparator;
+    if (variable !== undefined && isConfiguration) this.#configuration(variable);
+    else if (variable !== undefined && event.type === EV.efiVariableAuthority) this.#authority(variable);
+    else if (!covered.isSeparator && !isAction(covered)) this.#complete = false;
   }
 
   #configuration({ name, guid, data }: EfiVariable): void {
@@ -79,6 +84,7 @@ export class SecureBootFacts implements FactCollector {
     const pk = this.#certificates("PK")[0];
     return {
       enabled: this.#switches.every((on) => on),
+      complete: this.#complete,
       ...(pk === undefined ? {} : { pk_sha256: pk.sha256 }),
       kek: this.#certificates("KEK").map(({ sha256 }) => sha256),
       db: this.#certificates("db").map(({ sha256 }) => sha256),
@@ -107,4 +113,9 @@ export class SecureBootFacts implements FactCollector {
     for (const one of this.#authorities.items) add("authority", one);
     return list.items;
   }
+}
+
+/** Remarks of firmware, `UEFI Debug Mode` say. */
+function isAction(covered: CoveredEvent): boolean {
+  return covered.event.type === EV.efiAction && isNoCode(covered);
 }

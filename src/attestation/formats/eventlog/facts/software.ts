@@ -1,7 +1,8 @@
+import { digestHex } from "../../../../crypto/digest.ts";
 import type { JsonObject, JsonValue } from "../../../../json/value.ts";
 import { isObject, member } from "../../../../json/write.ts";
+import type { HashName } from "../algorithms.ts";
 import { readAgentEvent } from "../decode/tag.ts";
-import { iplText } from "../decode/text.ts";
 import {
   readSipaEvents,
   SIPA_AUTHENTICODE,
@@ -17,37 +18,84 @@ import { BoundedList, type CoveredEvent, type FactCollector } from "./collector.
 
 const UKI_PCR = 11;
 
+/** Section names of a unified kernel image (UKI specification). */
+const SECTIONS = [
+  ".linux",
+  ".osrel",
+  ".cmdline",
+  ".initrd",
+  ".ucode",
+  ".splash",
+  ".dtb",
+  ".dtbauto",
+  ".hwids",
+  ".uname",
+  ".sbat",
+  ".pcrpkey",
+  ".profile",
+  ".efifw",
+];
+
+/** What systemd-pcrphase measures, in the order in which systems go through it. */
+const PHASES = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", "final"];
+
 /**
  * A unified kernel image: each of its sections is measured as a name and then as content (systemd-stub), and later the
- * system's phases follow (systemd-pcrphase).
+ * system's phases follow (systemd-pcrphase). Names and phases are known by their digests, for what the log calls an event
+ * is not measured. `complete` says that the register holds these and nothing else, and no section twice: then what
+ * software measured later cannot pass for the image.
  */
 export class UkiFacts implements FactCollector {
   readonly #sections = new BoundedList<JsonValue>();
   readonly #phases = new BoundedList<string>();
+  readonly #seen = new Set<string>();
   #name: string | undefined;
+  #complete = true;
 
-  add({ event, bound, digest, kind }: CoveredEvent): void {
+  add({ event, digest, kind, algorithm, isSeparator }: CoveredEvent): void {
     if (!belongsTo(event, UKI_PCR, kind)) return;
-    if (event.kind === "systemd") {
-      if (bound && event.typeName === "SYSTEMD_PHASE") this.#phases.add(event.text ?? "");
+    if (this.#name !== undefined) {
+      this.#sections.add({ name: this.#name, digest });
+      this.#name = undefined;
       return;
     }
-    const said = event.kind === "pcclient" && event.type === EV.ipl ? iplText(event.data) : undefined;
-    if (said?.source !== "stub-section") this.#name = undefined;
-    // The name's own digest is right; the next event of that name is its content.
-    else if (bound) this.#name = said.text;
-    else if (this.#name === said.text) this.#section(said.text, digest);
+    const section = namedBy(digest, algorithm, SECTION_DIGESTS, (name) => `${name}\0`, SECTIONS);
+    const phase = namedBy(digest, algorithm, PHASE_DIGESTS, (name) => name, PHASES);
+    if (section !== undefined) this.#begin(section);
+    else if (phase !== undefined) this.#phases.add(phase);
+    else if (!isSeparator) this.#complete = false;
   }
 
-  #section(name: string, digest: string): void {
-    this.#sections.add({ name, digest });
-    this.#name = undefined;
+  #begin(section: string): void {
+    if (this.#seen.has(section) || !this.#phases.empty) this.#complete = false;
+    this.#seen.add(section);
+    this.#name = section;
   }
 
   facts(): JsonObject {
     if (this.#sections.empty && this.#phases.empty) return {};
-    return { uki: { sections: this.#sections.items, phases: this.#phases.items } };
+    const complete = this.#complete && this.#name === undefined && !this.#sections.empty;
+    return { uki: { complete, sections: this.#sections.items, phases: this.#phases.items } };
   }
+}
+
+type NameDigests = Map<HashName, ReadonlyMap<string, string>>;
+const SECTION_DIGESTS: NameDigests = new Map();
+const PHASE_DIGESTS: NameDigests = new Map();
+
+function namedBy(
+  digest: string,
+  algorithm: HashName,
+  known: NameDigests,
+  measured: (name: string) => string,
+  names: readonly string[],
+): string | undefined {
+  let digests = known.get(algorithm);
+  if (digests === undefined) {
+    digests = new Map(names.map((name) => [digestHex(algorithm, Buffer.from(measured(name))), name]));
+    known.set(algorithm, digests);
+  }
+  return digests.get(digest);
 }
 
 const CONTAINERS_DOMAIN = "github.com/confidential-containers";
