@@ -64,8 +64,8 @@ export function parseMessage(message: JsonValue): ParsedMessage {
 }
 
 function checkVersion(message: JsonObject): void {
-  const version = member(message, "version") ?? MESSAGE_VERSION;
-  if (version !== MESSAGE_VERSION)
+  const version = member(message, "version");
+  if (version !== undefined && version !== MESSAGE_VERSION)
     throw malformed("version-unsupported", `message version must be "${MESSAGE_VERSION}"`);
 }
 
