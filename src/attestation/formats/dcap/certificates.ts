@@ -99,8 +99,16 @@ export function validityFault(certificate: Certificate, at: number): string | un
   return `${commonName(certificate)} is valid ${isoTime(notBefore)} to ${isoTime(notAfter)}, time is ${isoTime(at)}`;
 }
 
-/** RFC 3339 in whole seconds. */
+const MAX_TIMES = 4096;
+const times = new Map<number, string>();
+
+/** RFC 3339 in whole seconds. The same few dates of certificates and statements are printed for every quote. */
 export function isoTime(milliseconds: number): string {
+  const known = times.get(milliseconds);
+  if (known !== undefined) return known;
   if (!Number.isFinite(milliseconds)) return "unknown";
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
+  const text = new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
+  if (times.size >= MAX_TIMES) times.clear();
+  times.set(milliseconds, text);
+  return text;
 }

@@ -80,9 +80,15 @@ function jsonNumber(number: bigint): number | bigint {
   return number <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(number) : number;
 }
 
+const rootKeyIds = new WeakMap<Certificate, string>();
+
 /** SHA-384 over the uncompressed point of the root's key, which ends its SubjectPublicKeyInfo. */
-function rootKeyId({ publicKeyDer }: Certificate): string {
-  return createHash("sha384").update(publicKeyDer.subarray(-65)).digest("hex");
+function rootKeyId(root: Certificate): string {
+  const known = rootKeyIds.get(root);
+  if (known !== undefined) return known;
+  const id = createHash("sha384").update(root.publicKeyDer.subarray(-65)).digest("hex");
+  rootKeyIds.set(root, id);
+  return id;
 }
 
 /** The certificate has the instance id as a little-endian number; claims print the number. */

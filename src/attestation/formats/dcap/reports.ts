@@ -62,23 +62,33 @@ export interface TdReport extends Td10Fields {
 
 /** @param body - at least 384 bytes, checked by the caller */
 export function readSgxReport(body: Buffer): SgxReport {
-  return cut(body, SGX_REPORT_FIELDS);
+  return cut(body, SGX_ROWS);
 }
 
 /** @param body - 584 or 648 bytes, checked by the caller */
 export function readTdReport(body: Buffer): TdReport {
-  const td15 = body.length === TD15_REPORT_BYTES ? cut(body, TD15_REPORT_FIELDS) : undefined;
-  return { ...cut(body, TD_REPORT_FIELDS), td15 };
+  const td15 = body.length === TD15_REPORT_BYTES ? cut(body, TD15_ROWS) : undefined;
+  return { ...cut(body, TD_ROWS), td15 };
+}
+
+type Fields<Name extends string> = Readonly<Record<Name, readonly [offset: number, size: number]>>;
+
+/** Rows of the tables above, made once: a report is cut for every quote, and for the enclave behind it. */
+const SGX_ROWS = rowsOf(SGX_REPORT_FIELDS);
+const TD_ROWS = rowsOf(TD_REPORT_FIELDS);
+const TD15_ROWS = rowsOf(TD15_REPORT_FIELDS);
+
+function rowsOf<Name extends string>(fields: Fields<Name>): readonly (readonly [Name, number, number])[] {
+  // Object.keys forgets the names; they are those of `fields`.
+  return (Object.keys(fields) as Name[]).map((name) => [name, fields[name][0], fields[name][1]]);
 }
 
 function cut<Name extends string>(
   body: Buffer,
-  fields: Readonly<Record<Name, readonly [number, number]>>,
+  rows: readonly (readonly [Name, number, number])[],
 ): Record<Name, Buffer> {
-  const entries = Object.entries<readonly [number, number]>(fields).map(([name, [at, size]]) => [
-    name,
-    body.subarray(at, at + size),
-  ]);
-  // Object.fromEntries forgets the names; they are those of `fields`.
-  return Object.fromEntries(entries) as Record<Name, Buffer>;
+  const report: Partial<Record<Name, Buffer>> = {};
+  for (const [name, at, size] of rows) report[name] = body.subarray(at, at + size);
+  // Every name has a row.
+  return report as Record<Name, Buffer>;
 }
