@@ -11,6 +11,7 @@ import { registerPolicy } from "./commands/policy.ts";
 import { registerReferenceValue } from "./commands/reference-value.ts";
 import { registerResource } from "./commands/resource.ts";
 import { registerAttestationService, registerServe } from "./commands/serve.ts";
+import { registerTpm } from "./commands/tpm.ts";
 import { TransportError } from "./http-client.ts";
 import { registerConformance } from "./policy-tools.ts";
 import { CommandFailure, EXIT, type World } from "./world.ts";
@@ -32,6 +33,7 @@ export function createProgram(world: World, version: string): Command {
   registerEvidence(program, world);
   registerEventLog(program, world);
   registerCollateral(program, world);
+  registerTpm(program, world);
   registerGuest(program, world);
   registerAudit(program, world);
   registerConformance(program, world);

@@ -29,6 +29,8 @@ export interface LiveServerOptions {
   readonly admin?: string;
   /** YAML within `attestation: { … }`. */
   readonly attestation?: string;
+  /** YAML within `verifiers:`, two spaces deep, beside `sample` and `snp`. */
+  readonly verifiers?: string;
   /** YAML of sections that the configuration below does not have. */
   readonly sections?: string;
 }
@@ -38,6 +40,7 @@ const DEV = "dev: { dangerouslyUseDevTrustAnchors: { snp: [ vendor/trust-anchors
 const config = ({
   admin = "",
   attestation = "",
+  verifiers = "",
   sections = "",
   vendor,
   sample,
@@ -52,7 +55,7 @@ ${admin}attestation: { explainInDetail: true, ${attestation} }
 verifiers:
   sample: { allowSampleEvidence: ${sample !== false} }
   snp: { kds: { enabled: false } }
-${vendor === false ? "" : DEV}
+${verifiers}${vendor === false ? "" : DEV}
 ${sections}`;
 
 /**

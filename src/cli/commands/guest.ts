@@ -6,6 +6,7 @@ import {
   type ConnectionOptions,
   openConnection,
   parseServerUrl,
+  printResult,
 } from "../connection.ts";
 import { readNamedFile } from "../files.ts";
 import { type Attester, sampleAttester, sampleDeviceAttester } from "../guest/attester.ts";
@@ -15,11 +16,14 @@ import { GENERATIONS, type Generation, type InitData, initDataDigest, TRAITS } f
 import { Refused } from "../guest/refusal.ts";
 import { openDevVendor, snpDevAttester } from "../guest/snp-dev.ts";
 import { generateTeeKey, readTeeKey, TEE_KEY_KINDS, type TeeKey, type TeeKeyKind } from "../guest/tee-key.ts";
+import { parsePcrChoice, tpmAttester } from "../guest/tpm-attester.ts";
+import { enrol } from "../guest/tpm-enrol.ts";
+import type { TpmOptions } from "../guest/tpm-tools.ts";
 import type { HttpClient } from "../http-client.ts";
 import { misuse, refused, type World } from "../world.ts";
 
 type Options = ConnectionOptions & {
-  readonly tee: "sample" | "snp-dev";
+  readonly tee: "sample" | "snp-dev" | "tpm";
   readonly devPki: string;
   readonly debug?: boolean;
   readonly measurement?: string;
@@ -31,9 +35,30 @@ type Options = ConnectionOptions & {
   readonly bearer?: boolean;
   readonly verbose?: boolean;
   readonly json?: boolean;
-};
+} & TpmWords;
+
+/** How this machine's TPM is reached. */
+interface TpmWords {
+  readonly ek: string;
+  readonly ak: string;
+  readonly tcti?: string;
+  readonly pcrs: string;
+  readonly eventLog?: string;
+}
+
+type EnrolWords = ConnectionOptions &
+  Pick<TpmWords, "ek" | "ak" | "tcti"> & {
+    readonly host: string;
+    readonly keyKind: "rsa" | "ecc";
+    readonly ekCertificate?: readonly string[];
+    readonly json?: boolean;
+  };
 
 const DEV_PKI_FOLDER = "data/snp-dev";
+/** Handles that the TCG reserves for the first endorsement key, and the next one. */
+const DEFAULT_EK = "0x81010001";
+const DEFAULT_AK = "0x81010002";
+const DEFAULT_PCRS = "sha256:0,1,2,3,4,5,6,7";
 
 /** Adds `keywarden guest …`: a guest for trying and testing. */
 export function registerGuest(program: Command, world: World): void {
@@ -44,14 +69,22 @@ export function registerGuest(program: Command, world: World): void {
     .addOption(
       new Option(
         "--tee <tee>",
-        "sample: no hardware at all; snp-dev: SEV-SNP signed by the development vendor",
+        "sample: no hardware at all; snp-dev: SEV-SNP signed by the development vendor; tpm: this machine's TPM",
       )
-        .choices(["sample", "snp-dev"])
+        .choices(["sample", "snp-dev", "tpm"])
         .makeOptionMandatory(),
     )
     .option("--dev-pki <folder>", "folder of the development vendor's keys, made when absent", DEV_PKI_FOLDER)
     .option("--debug", "snp-dev: a guest whose host may read its memory")
     .option("--measurement <hex>", "snp-dev: what the guest was started from, 48 bytes")
+    .option("--ek <handle>", "tpm: persistent handle of the endorsement key", DEFAULT_EK)
+    .option("--ak <handle>", "tpm: persistent handle of the attestation key", DEFAULT_AK)
+    .option("--tcti <tcti>", "tpm: how tpm2-tools reach it")
+    .option("--pcrs <selection>", "tpm: bank and registers to quote", DEFAULT_PCRS)
+    .option(
+      "--event-log <file>",
+      "tpm: what the firmware measured; absent: the kernel's log, if there is one",
+    )
     .option("--sample-device", "add the evidence of a device without hardware")
     .addOption(
       new Option("--protocol <version>", "protocol generation").choices(GENERATIONS).default("0.4.0"),
@@ -67,6 +100,20 @@ export function registerGuest(program: Command, world: World): void {
     .option("--verbose", "tell each step on standard error")
     .option("--json", "print the outcome as JSON, the secret in base64")
     .action((path: string, options: Options) => guestGet(world, path, options));
+  addConnectionOptions(group.command("tpm-enrol"))
+    .description("enrol this machine's TPM, making its keys where they are missing; needs tpm2-tools")
+    .requiredOption("--host <name>", "name that administrators will know the machine by")
+    .option("--ek <handle>", "persistent handle of the endorsement key", DEFAULT_EK)
+    .option("--ak <handle>", "persistent handle of the attestation key", DEFAULT_AK)
+    .option("--tcti <tcti>", "how tpm2-tools reach the TPM")
+    .addOption(
+      new Option("--key-kind <kind>", "attestation key that is made where there is none")
+        .choices(["rsa", "ecc"])
+        .default("rsa"),
+    )
+    .option("--ek-certificate <file...>", "DER certificates in the place of the one that the TPM holds")
+    .option("--json", "print the outcome as JSON")
+    .action((options: EnrolWords) => tpmEnrol(world, options));
   group
     .command("dev-pki")
     .description(
@@ -139,6 +186,8 @@ async function readInitData(path: string): Promise<InitData> {
 }
 
 async function attesterFor(world: World, options: Options): Promise<Attester> {
+  if (options.tee === "tpm")
+    return tpmAttester(tpmOptions(world, options), parsePcrChoice(options.pcrs), options.eventLog);
   if (options.tee === "snp-dev") {
     const guest = { debug: options.debug === true, measurement: measurementOf(options) };
     return snpDevAttester((await openDevVendor(options.devPki, world.now())).vendor, guest);
@@ -146,6 +195,33 @@ async function attesterFor(world: World, options: Options): Promise<Attester> {
   if (options.debug || options.measurement !== undefined)
     throw misuse("--debug and --measurement are for --tee snp-dev; a sample guest has no such state.");
   return sampleAttester;
+}
+
+function tpmOptions(world: World, { ek, ak, tcti }: Pick<TpmWords, "ek" | "ak" | "tcti">): TpmOptions {
+  for (const handle of [ek, ak])
+    if (!/^0x81[0-9a-fA-F]{6}$/.test(handle))
+      throw misuse(`${handle} is not the handle of a persistent key, say ${DEFAULT_AK}.`);
+  return { ek, ak, tcti, env: world.env };
+}
+
+async function tpmEnrol(world: World, options: EnrolWords): Promise<void> {
+  const http = await openConnection(options, "keywarden-cli");
+  try {
+    const certificates = (options.ekCertificate ?? []).map((file) => readNamedFile(file, "certificate"));
+    const answer = await enrol({
+      url: parseServerUrl(options.url),
+      http,
+      tpm: tpmOptions(world, options),
+      host: options.host,
+      kind: options.keyKind,
+      certificates: await Promise.all(certificates),
+    });
+    const next =
+      answer["status"] === "approved" ? "" : " An administrator has to approve it: keywarden tpm approve.";
+    printResult(world, options.json, answer, `${options.host} is ${answer["status"]}.${next}\n`);
+  } finally {
+    http.close();
+  }
 }
 
 function measurementOf({ measurement }: Options): Buffer | undefined {
