@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import { benchAppraisal } from "./appraisal.ts";
 import { benchFlood, benchFlows, benchHangingKds, benchRaw, report } from "./broker.ts";
 import { benchRego } from "./rego.ts";
+import { benchTdx } from "./tdx.ts";
 
 /** `npm run bench [-- NAME…] [-- --quick]`; without a name all that measure the broker. */
 const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
@@ -11,6 +12,8 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
   },
   appraisal: async (quick) =>
     report("SEV-SNP appraisals (CPU time of this process, all threads)", await benchAppraisal(quick)),
+  tdx: async (quick) =>
+    report("TDX verifications (CPU time of this process, all threads)", await benchTdx(quick)),
   flood: async (quick) => report("Abandoned handshakes", await benchFlood(quick)),
   rego: async (quick) => report("Rego policies (CPU time, one thread, warm)", benchRego(quick)),
   kds: async () => report("A vendor's service that hangs", await benchHangingKds()),
