@@ -44,8 +44,9 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
   const engine = openEngine(config, world);
   const [store, shipped] = await Promise.all([documents("policies"), shippedPolicies()]);
   const allowMissingTrustClaims = config.attestation.dangerouslyAllowMissingTrustClaims;
+  const allowHopeless = config.policy.checks === "parse-only";
   const policies = await StoredPolicies.open(
-    { store, engine, shipped, now, maxPolicyBytes, allowMissingTrustClaims },
+    { store, engine, shipped, now, maxPolicyBytes, allowMissingTrustClaims, allowHopeless },
     startSignal,
   );
   reportDifferences(policies, world);
@@ -87,9 +88,9 @@ function advise(
   values: ReadonlyMap<string, JsonValue>,
   { log }: World,
 ): readonly string[] {
-  const remarks = adviseOnValues(policies.list(), values);
-  if (remarks.length > 0) log.warn({ event: "reference-values-unusable", remarks });
-  return remarks;
+  const { unusable, unused } = adviseOnValues(policies.list(), values);
+  if (unusable.length > 0) log.warn({ event: "reference-values-unusable", remarks: unusable });
+  return [...unusable, ...unused];
 }
 
 /** An appraisal policy stays as it was stored when the program's own becomes a better one; somebody should look. */

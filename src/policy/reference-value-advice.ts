@@ -10,6 +10,8 @@ export interface PlacedUse extends ReferenceValueUse {
 
 /** Most remarks about one registration. */
 const MAX_REMARKS = 50;
+/** Names that one remark lists. */
+const MAX_NAMES = 3;
 
 /** Where the policies in force use reference values, by name. */
 export function referenceValueUses(
@@ -25,32 +27,45 @@ export function referenceValueUses(
   return places;
 }
 
-/**
- * What a person should know about values that are about to be registered: those whose shape the policies in force
- * cannot use, which would look like a measurement that does not match, and those that no policy asks for.
- */
+/** What a person should know about values before policies ask for them; each a sentence. */
+export interface ValueAdvice {
+  /** Shapes that the policies in force cannot use, which would look like a measurement that does not match. */
+  readonly unusable: readonly string[];
+  /** Names that no policy asks for, in one sentence; empty without any. */
+  readonly unused: readonly string[];
+}
+
 export function adviseOnValues(
   policies: readonly PolicySnapshot[],
   values: ReadonlyMap<string, JsonValue>,
-): readonly string[] {
+): ValueAdvice {
   const places = referenceValueUses(policies);
+  const unusable = Array.from(values).flatMap(([name, value]) =>
+    misfits(name, value, places.get(name) ?? []),
+  );
   // Of a policy that computes the names it asks for, nobody can say that it does not ask for this one.
   const computed = policies.some(({ compiled }) => compiled?.referenceValues?.computed !== false);
-  const remarks: string[] = [];
-  for (const [name, value] of values) {
-    const uses = places.get(name) ?? [];
-    const unusable = [...new Set(uses.map(({ policy }) => policy))].flatMap((policy) => {
-      const wrong = misfit(
-        uses.filter((use) => use.policy === policy),
-        value,
-      );
-      return wrong === undefined ? [] : [wrongShape(name, value, wrong)];
-    });
-    remarks.push(...unusable);
-    if (uses.length === 0 && !computed) remarks.push(`no policy asks for ${shown(name)}`);
-  }
-  const more = remarks.length - MAX_REMARKS;
-  return more <= 0 ? remarks : [...remarks.slice(0, MAX_REMARKS), `and ${more} more`];
+  const unused = computed ? [] : [...values.keys()].filter((name) => !places.has(name));
+  const more = unusable.length - MAX_REMARKS;
+  return {
+    unusable: more <= 0 ? unusable : [...unusable.slice(0, MAX_REMARKS), `and ${more} more`],
+    unused: unused.length === 0 ? [] : [`no policy asks for ${listed(unused)}`],
+  };
+}
+
+function misfits(name: string, value: JsonValue, uses: readonly PlacedUse[]): readonly string[] {
+  return [...new Set(uses.map(({ policy }) => policy))].flatMap((policy) => {
+    const wrong = misfit(
+      uses.filter((use) => use.policy === policy),
+      value,
+    );
+    return wrong === undefined ? [] : [wrongShape(name, value, wrong)];
+  });
+}
+
+function listed(names: readonly string[]): string {
+  const shownNames = names.slice(0, MAX_NAMES).map(shown).join(", ");
+  return names.length > MAX_NAMES ? `${shownNames} and ${names.length - MAX_NAMES} more` : shownNames;
 }
 
 /** A use that the value does not fit, unless another one of the same policy takes it: a policy may look first. */

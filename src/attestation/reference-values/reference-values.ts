@@ -96,7 +96,11 @@ export class ReferenceValues {
     const drafts = this.#drafts(parsed, voucher);
     const { values, leftOut } = parsed.extraction;
     const stored = await this.#put(drafts, voucher.by, signal);
-    return { names: [...values.keys()], values: stored, remarks: [...leftOut, ...this.advise(values)] };
+    return {
+      names: [...values.keys()],
+      values: stored,
+      remarks: [...leftOut.map((what) => `left out: ${what}`), ...this.advise(values)],
+    };
   }
 
   /**
