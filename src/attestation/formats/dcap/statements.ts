@@ -287,9 +287,9 @@ function moduleIdentity(fields: {
 }
 
 function printable(value: JsonValue | undefined): string {
-  return value === undefined
-    ? "(none)"
-    : String(value)
-        .slice(0, 40)
-        .replaceAll(/[^\x20-\x7e]/g, "?");
+  if (value === undefined) return "(none)";
+  if (typeof value === "object") return "(no text)";
+  return String(value)
+    .slice(0, 40)
+    .replaceAll(/[^\x20-\x7e]/g, "?");
 }
