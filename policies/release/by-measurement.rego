@@ -1,8 +1,9 @@
 # Releases a repository to the guests whose launch measurement is registered for it, so that teams can share one
 # broker. Every device must be affirming as well.
 #
-# Register the measurements, as the token shows them:
-#   keywarden reference-value set release/<repository>/measurements <launch measurement>
+# Register everything that was measured, as the token shows it: on SEV-SNP the launch measurement; on TDX MRTD, RTMR1 and
+# RTMR2, as MRTD is about the firmware alone; on Azure the measurement and PCR 11, where the paravisor's guest is:
+#   keywarden reference-value set release/<repository>/measurements <measurement> <the next one>
 package policy
 
 import rego.v1
@@ -14,16 +15,23 @@ allow if {
 	affirming
 	registered := query_reference_value(concat("/", ["release", data["resource-path"][0], "measurements"]))
 	is_array(registered)
-	measurement in registered
+	known(registered)
 }
 
 evidence := input.submods.cpu0["ear.veraison.annotated-evidence"]
 
-measurement := evidence.snp.measurement
+known(registered) if evidence.snp.measurement in registered
 
-measurement := evidence.tdx.quote.body.mr_td
+known(registered) if {
+	every register in ["mr_td", "rtmr_1", "rtmr_2"] {
+		evidence.tdx.quote.body[register] in registered
+	}
+}
 
-measurement := evidence["az-snp-vtpm"].measurement
+known(registered) if {
+	evidence["az-snp-vtpm"].measurement in registered
+	evidence["az-snp-vtpm"].tpm.pcr11 in registered
+}
 
 affirming if {
 	every submod in input.submods {

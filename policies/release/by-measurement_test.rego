@@ -3,7 +3,10 @@ package policy_test
 import data.policy
 import rego.v1
 
-provisioned := {"release/team-a/measurements": ["m1"], "release/team-b/measurements": ["m2"]}
+provisioned := {
+	"release/team-a/measurements": ["m1", "r1", "r2"],
+	"release/team-b/measurements": ["m2"],
+}
 
 lookup(id) := object.get(provisioned, id, null)
 
@@ -27,7 +30,26 @@ test_a_repository_without_list if not allowed("team-c", guest("affirming", {"snp
 
 test_a_guest_that_is_not_affirming if not allowed("team-a", guest("warning", {"snp": {"measurement": "m1"}}))
 
-test_tdx if allowed("team-a", guest("affirming", {"tdx": {"quote": {"body": {"mr_td": "m1"}}}}))
+tdx(body) := guest("affirming", {"tdx": {"quote": {"body": body}}})
+
+test_tdx if allowed("team-a", tdx({"mr_td": "m1", "rtmr_1": "r1", "rtmr_2": "r2"}))
+
+test_tdx_with_another_firmware_kernel_or_command_line if {
+	every name in ["mr_td", "rtmr_1", "rtmr_2"] {
+		body := {"mr_td": "m1", "rtmr_1": "r1", "rtmr_2": "r2"}
+		not allowed("team-a", tdx(object.union(body, {name: "x"})))
+		not allowed("team-a", tdx(object.remove(body, [name])))
+	}
+}
+
+azure(claims) := guest("affirming", {"az-snp-vtpm": claims})
+
+test_azure if {
+	allowed("team-a", azure({"measurement": "m1", "tpm": {"pcr11": "r1"}}))
+	not allowed("team-a", azure({"measurement": "x", "tpm": {"pcr11": "r1"}}))
+	not allowed("team-a", azure({"measurement": "m1", "tpm": {"pcr11": "x"}}))
+	not allowed("team-a", azure({"measurement": "m1"}))
+}
 
 test_evidence_without_measurement if not allowed("team-a", guest("affirming", {"snp": {}}))
 

@@ -2,6 +2,7 @@
  * The two uses this broker makes of policies, for advice at upload: which rules it asks for, which documents it
  * provides, and which names its input can have. A test holds the names to what verifiers and tokens really contain.
  */
+import { TRUST_CLAIMS } from "../protocol/trust-tiers.ts";
 import { ATTESTATION_RULE, EXTENSIONS_RULE, RESOURCE_RULE } from "./policy-names.ts";
 import type { InputNames, LintProfile } from "./rego/index.ts";
 
@@ -61,11 +62,26 @@ const TOKEN: InputNames = {
   "*": "any",
 };
 
+/**
+ * MRTD covers the firmware alone. Who pins it and nothing else lets any kernel and any command line in; on Azure the
+ * registers of the vTPM stand for them.
+ */
+const COMPANIONS: LintProfile["companions"] = [
+  {
+    member: "mr_td",
+    all: ["rtmr_1", "rtmr_2"],
+    orOneOf: ["pcr04", "pcr08", "pcr09", "pcr11"],
+    message:
+      "mr_td measures the firmware only: without rtmr_1 and rtmr_2 any kernel and any command line will do",
+  },
+];
+
 /** Decides about the release of a secret. */
 export const RELEASE_PROFILE: LintProfile = {
   entryPoints: [{ path: RESOURCE_RULE, required: true }],
   documents: [["plugin"], ["resource-path"], ["query"]],
   input: TOKEN,
+  companions: COMPANIONS,
 };
 
 /** Decides what evidence is worth. */
@@ -77,6 +93,8 @@ export const APPRAISAL_PROFILE: LintProfile = {
   documents: [],
   input: EVIDENCE,
   byteObjects: [ATTESTATION_RULE],
+  byteNames: TRUST_CLAIMS,
+  companions: COMPANIONS,
 };
 
 /** All of them; a policy is for the first one of which it has an entry point. */

@@ -48,7 +48,12 @@ export interface StoredPoliciesDependencies {
   readonly maxPolicyBytes?: number;
   /** Also take appraisal policies that never define `trust_claims`; they then claim nothing. */
   readonly allowMissingTrustClaims?: boolean;
+  /** Also take appraisal policies of which it is known that a part can never do what it says. */
+  readonly allowHopeless?: boolean;
 }
+
+/** Advice that, about an appraisal policy, is no matter of taste: the policy fails, or asks for what never is there. */
+const HOPELESS: ReadonlySet<string> = new Set(["unknown_field", "unknown_trust_claim", "not_a_signed_byte"]);
 
 const DEFAULT_MAX_POLICY_BYTES = 1024 * 1024;
 const SHIPPED_BY = "keywarden";
@@ -135,6 +140,7 @@ export class StoredPolicies {
     const fresh = this.#compile({ name, text, version: 0, by, at: this.#timestamp() });
     if (fresh.compiled === undefined) throw refusal(fresh);
     this.#requireTrustClaims(fresh, fresh.compiled);
+    this.#requireSense(fresh);
     return this.#inTurn(async () => {
       await this.#noteOrigin(fresh, signal);
       await this.#noteCloser((names) => names.add(name), name, fresh, signal);
@@ -211,6 +217,15 @@ export class StoredPolicies {
     throw refusal(broken(fresh, "rule-missing", message));
   }
 
+  /** Evidence of a kind that is known has known claims: a policy that names another was written for other releases. */
+  #requireSense(fresh: PolicySnapshot): void {
+    if (policyKind(fresh.name) !== "attestation" || this.#dependencies.allowHopeless === true) return;
+    const wrong = fresh.findings.filter(({ code }) => HOPELESS.has(code));
+    if (wrong.length === 0) return;
+    const rest = fresh.findings.filter(({ code }) => !HOPELESS.has(code));
+    throw refusal({ ...fresh, findings: [...wrong.map(asError), ...rest] });
+  }
+
   /** Remembers what was shipped when a text took its place, so that a later release can say that it changed. */
   async #noteOrigin({ name, text, by, at }: PolicySnapshot, signal: AbortSignal): Promise<void> {
     const shipped = this.#dependencies.shipped.get(name);
@@ -273,6 +288,10 @@ export class StoredPolicies {
     this.#lastChange = mine.catch(() => undefined);
     return mine;
   }
+}
+
+function asError(finding: Finding): Finding {
+  return { ...finding, severity: "error" };
 }
 
 function isCloser(name: string): boolean {

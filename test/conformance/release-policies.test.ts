@@ -123,7 +123,10 @@ test("B22 a policy can demand a device: a guest that left it out gets nothing", 
 
 describe("B27 per repository", () => {
   test("by measurement: each repository has its own list", async () => {
-    const values = { "release/team-a/measurements": ["m1"], "release/team-b/measurements": ["m2"] };
+    const values = {
+      "release/team-a/measurements": ["m1", "r1", "r2"],
+      "release/team-b/measurements": ["m2"],
+    };
     const of = (repository: string) => ({ ...RESOURCE, "resource-path": [repository, "luks", "disk1"] });
     expect(await allows(byMeasurement, ear("affirming"), values, of("team-a"))).toBe(true);
     expect(await allows(byMeasurement, ear("affirming"), values, of("team-b"))).toBe(false);
@@ -132,8 +135,11 @@ describe("B27 per repository", () => {
     expect(await allows(byMeasurement, ear("affirming"), { "release/team-a/measurements": "m1" })).toBe(
       false,
     );
-    const tdx = ear("affirming", { tdx: { quote: { body: { mr_td: "m1" } } } });
-    expect(await allows(byMeasurement, tdx, values, of("team-a"))).toBe(true);
+    const tdx = (body: JsonObject) => ear("affirming", { tdx: { quote: { body } } });
+    const whole = tdx({ mr_td: "m1", rtmr_1: "r1", rtmr_2: "r2" });
+    expect(await allows(byMeasurement, whole, values, of("team-a"))).toBe(true);
+    // B8: the firmware alone is not what was launched.
+    expect(await allows(byMeasurement, tdx({ mr_td: "m1" }), values, of("team-a"))).toBe(false);
     expect(await allows(byMeasurement, ear("affirming", { snp: {} }), values, of("team-a"))).toBe(false);
   });
 

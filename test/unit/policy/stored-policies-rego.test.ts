@@ -1,15 +1,15 @@
 import { describe, expect, test } from "@jest/globals";
 import { RegoEngine } from "../../../src/policy/rego-engine.ts";
-import { StoredPolicies } from "../../../src/policy/stored-policies.ts";
+import { StoredPolicies, type StoredPoliciesDependencies } from "../../../src/policy/stored-policies.ts";
 import { MemoryDocumentStore } from "../../../src/storage/memory-documents.ts";
 
 const SIGNAL = new AbortController().signal;
 const NOW = Date.parse("2026-06-01T00:00:00Z");
 
-function open() {
+function open(changes: Partial<StoredPoliciesDependencies> = {}) {
   const engine = new RegoEngine({ now: () => NOW });
   return StoredPolicies.open(
-    { store: new MemoryDocumentStore(), engine, shipped: new Map(), now: () => NOW },
+    { store: new MemoryDocumentStore(), engine, shipped: new Map(), now: () => NOW, ...changes },
     SIGNAL,
   );
 }
@@ -62,5 +62,45 @@ describe("stored policies and the Rego engine", () => {
       compiled?.evaluate("data.policy.allow", { input: {} }, SIGNAL);
     expect(await decide(held.compiled)).toMatchObject({ value: false });
     expect(await decide(policies.resourcePolicy()?.compiled)).toMatchObject({ value: true });
+  });
+});
+
+describe("D13 an appraisal policy written for other claims", () => {
+  const stale = (condition: string) =>
+    `package policy\n\ndefault hardware := 97\n\nhardware := 2 if ${condition}\n\ntrust_claims := {"hardware": hardware}\n`;
+
+  test.each([
+    ["a claim that was renamed", stale("input.snp.mesurement == 1"), "unknown_field"],
+    ["a claim that was renamed, negated", stale("not input.snp.policy_debug == true"), "unknown_field"],
+    ["flat claims of an older release", stale('input["sgx.body.mr_enclave"] == "x"'), "unknown_field"],
+    [
+      "a claim of the vector in another spelling",
+      'package policy\n\ntrust_claims := {"file_system": 2}\n',
+      "unknown_trust_claim",
+    ],
+    [
+      "a value that no token can carry",
+      'package policy\n\ntrust_claims := {"hardware": 300}\n',
+      "not_a_signed_byte",
+    ],
+  ])("%s is refused with its place, and the old policy stays", async (_what, text, code) => {
+    const policies = await open();
+    const good = stale("input.snp.policy_debug_allowed == false");
+    await policies.put("default_cpu", good, "alice", SIGNAL);
+    await expect(policies.put("default_cpu", text, "bob", SIGNAL)).rejects.toMatchObject({
+      code: "policy-invalid",
+      detail: expect.stringMatching(/default_cpu\.rego:\d+:\d+: /),
+      extra: { findings: expect.arrayContaining([expect.objectContaining({ severity: "error", code })]) },
+    });
+    expect(policies.get("default_cpu")).toMatchObject({ text: good, by: "alice" });
+    const moving = await open({ allowHopeless: true });
+    await expect(moving.put("default_cpu", text, "bob", SIGNAL)).resolves.toMatchObject({ version: 1 });
+  });
+
+  test("a release policy may ask for claims of other issuers", async () => {
+    const text = "package policy\n\nallow if input.tdx.tdx_mrtdx == 1\n";
+    await expect((await open()).put("resource-policy", text, "a", SIGNAL)).resolves.toMatchObject({
+      version: 1,
+    });
   });
 });

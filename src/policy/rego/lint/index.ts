@@ -6,6 +6,7 @@ import type { Analysis } from "../analysis/analyse.ts";
 import type { IClause } from "../analysis/ir.ts";
 import { type Finding, Problems } from "../analysis/problems.ts";
 import type { Module } from "../ast.ts";
+import { lintCompanions } from "./companions.ts";
 import { lintComparisons } from "./comparisons.ts";
 import { lintDocuments } from "./documents.ts";
 import type { LintProfile, Warn } from "./profile.ts";
@@ -45,6 +46,7 @@ export function lint(
   lintUnreachable(profile, analysis, isTest, warn);
   lintByteObjects(profile, clauses, warn);
   lintDocuments(profile, analysis, clauses, warn);
+  lintCompanions(profile, clauses, warn);
   return problems.sorted();
 }
 

@@ -11,6 +11,18 @@ export interface LintProfile {
   readonly input?: InputNames;
   /** Rules whose value is an object of integers that must fit into a signed byte. */
   readonly byteObjects?: readonly string[];
+  /** The only names that those objects may have. */
+  readonly byteNames?: readonly string[];
+  /** Members of documents that should not be compared without others. */
+  readonly companions?: readonly Companion[];
+}
+
+/** A policy that refers to `member` mentions `all` of the others, or one of `orOneOf`. */
+export interface Companion {
+  readonly member: string;
+  readonly all: readonly string[];
+  readonly orOneOf: readonly string[];
+  readonly message: string;
 }
 
 /** Members by name; `*` stands for any other name. `any`: whatever is below is not known. */

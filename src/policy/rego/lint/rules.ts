@@ -112,16 +112,26 @@ export function lintByteObjects(profile: LintProfile, clauses: readonly IClause[
   }
   for (const path of profile.byteObjects ?? []) {
     for (const clause of byPath.get(path) ?? []) {
-      for (const { value } of clause.branches) if (value !== undefined) lintObject(value, byPath, warn);
+      for (const { value } of clause.branches)
+        if (value !== undefined) lintObject(value, profile.byteNames, byPath, warn);
     }
   }
 }
 
-function lintObject(term: ITerm, rules: ReadonlyMap<string, readonly IClause[]>, warn: Warn): void {
+function lintObject(
+  term: ITerm,
+  names: readonly string[] | undefined,
+  rules: ReadonlyMap<string, readonly IClause[]>,
+  warn: Warn,
+): void {
   if (term.t === "const" && term.value instanceof RObject)
-    for (const [, member] of term.value.entries()) lintByte(member, term.loc, warn);
+    for (const [name, member] of term.value.entries()) {
+      lintName(name, names, term.loc, warn);
+      lintByte(member, term.loc, warn);
+    }
   if (term.t !== "object") return;
-  for (const [, member] of term.entries) {
+  for (const [name, member] of term.entries) {
+    if (name.t === "const") lintName(name.value, names, name.loc, warn);
     if (member.t === "const") lintByte(member.value, member.loc, warn);
     for (const clause of rulesOf(member, rules)) {
       for (const { value } of clause.branches)
@@ -134,6 +144,12 @@ function rulesOf(term: ITerm, rules: ReadonlyMap<string, readonly IClause[]>): r
   if (term.t !== "ref" || term.root !== "data") return [];
   const steps = term.path.flatMap((step) => (step.t === "const" ? [step.value] : []));
   return rules.get(dataPath(steps)) ?? [];
+}
+
+function lintName(name: Value, names: readonly string[] | undefined, loc: ITerm["loc"], warn: Warn): void {
+  if (names === undefined || (typeof name === "string" && names.includes(name))) return;
+  const meant = typeof name === "string" ? hint(name.replaceAll("_", "-"), names) : "";
+  warn("unknown_trust_claim", `${sourceForm(name)} is no trustworthiness claim${meant}`, loc);
 }
 
 function lintByte(value: Value, loc: ITerm["loc"], warn: Warn): void {

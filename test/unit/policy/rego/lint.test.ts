@@ -161,6 +161,49 @@ describe("what a host asks for and gives", () => {
   });
 });
 
+describe("B8 a TDX policy that pins the firmware alone", () => {
+  const appraisal = (...conditions: string[]) =>
+    `package policy\n\ntrust_claims := {"hardware": 2} if {\n\t${conditions.join("\n\t")}\n}\n`;
+  const pinned = 'input.tdx.quote.body.mr_td in query_reference_value("mr_td")';
+  const register = (name: string) => `input.tdx.quote.body.${name} in query_reference_value("${name}")`;
+  const host = { name: "query_reference_value", arity: 1, params: ["string"], result: "any" } as const;
+  const codes = (text: string) =>
+    compilePolicy([{ file: "p.rego", text }], { lint: LINT_PROFILES, host: [host] }).findings.map(
+      ({ code }) => code,
+    );
+
+  test("is flagged, in appraisal and in release policies", () => {
+    expect(codes(appraisal(pinned))).toEqual(["lonely_measurement"]);
+    expect(codes(appraisal(pinned, register("rtmr_1")))).toEqual(["lonely_measurement"]);
+    const evidence = 'input.submods.cpu0["ear.veraison.annotated-evidence"]';
+    expect(warnings(body(`${evidence}.tdx.quote.body.mr_td == "x"`))).toEqual(["6 lonely_measurement"]);
+  });
+
+  test("is not, when kernel and command line are pinned as well", () => {
+    expect(codes(appraisal(pinned, register("rtmr_1"), register("rtmr_2")))).toEqual([]);
+    const each =
+      'every name in ["rtmr_1", "rtmr_2"] { input.tdx.quote.body[name] in query_reference_value(name) }';
+    expect(codes(appraisal(pinned, each))).toEqual([]);
+    const azure = 'input["az-tdx-vtpm"].tpm.pcr11 in query_reference_value("p")';
+    expect(codes(appraisal(pinned.replace(".tdx.", '["az-tdx-vtpm"].'), azure))).toEqual([]);
+  });
+});
+
+describe("D13 names of trustworthiness claims", () => {
+  test.each([
+    ["file_system", "did you mean file-system?"],
+    ["hardwear", "did you mean hardware?"],
+    ["trust", "is no trustworthiness claim"],
+  ])("%s", (name, message) => {
+    const text = `package policy\n\ntrust_claims := {"${name}": 2}\n`;
+    expect(warnings(text)).toEqual(["3 unknown_trust_claim"]);
+    expect(messages(text)).toEqual([expect.stringContaining(message)]);
+    expect(warnings(`package policy\n\nv := 2 if input.snp\n\ntrust_claims := {"${name}": v}\n`)).toEqual([
+      "5 unknown_trust_claim",
+    ]);
+  });
+});
+
 describe("slips", () => {
   test("a key that stands twice, a fraction, a variable and an import that nothing uses", () => {
     expect(warnings(body('input.x == {"a": 1, "b": 2, "a": 3}'))).toEqual(["6 duplicate_key"]);
