@@ -2,8 +2,13 @@ import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { SNP_CHECKS } from "../../../src/attestation/formats/sev-snp/checks.ts";
 import { SAMPLE_CHECKS } from "../../../src/attestation/verifiers/sample/checks.ts";
+import { SGX_CHECKS } from "../../../src/attestation/verifiers/sgx/checks.ts";
+import { sgxSchema } from "../../../src/attestation/verifiers/sgx/settings.ts";
 import { snpSchema } from "../../../src/attestation/verifiers/snp/settings.ts";
+import { TDX_CHECKS } from "../../../src/attestation/verifiers/tdx/checks.ts";
+import { tdxSchema } from "../../../src/attestation/verifiers/tdx/settings.ts";
 import { tell } from "../../support/fake-amd/index.ts";
+import { tell as tellOfIntel } from "../../support/fake-intel/index.ts";
 
 const page = (name: string) =>
   readFileSync(new URL(`../../../docs/verifiers/${name}.md`, import.meta.url), "utf8");
@@ -23,6 +28,8 @@ function firstTable(text: string): string[][] {
 describe("the pages about verifiers say what the program does", () => {
   test.each([
     ["snp", SNP_CHECKS],
+    ["tdx", TDX_CHECKS],
+    ["sgx", SGX_CHECKS],
     ["sample", SAMPLE_CHECKS],
   ] as const)("%s: the checks, in their order", (name, checks) => {
     const rows = Object.entries(checks).map(([check, { expected, source }]) => [
@@ -47,5 +54,22 @@ describe("the pages about verifiers say what the program does", () => {
     const named = (claim: string) =>
       text.includes(`\`${claim}\``) || text.includes(`\`${claim.replace(/_tcb_.*/, "_tcb_*")}\``);
     expect(claims.filter((claim) => !named(claim))).toEqual([]);
+  });
+
+  test.each([
+    ["tdx", tdxSchema],
+    ["sgx", sgxSchema],
+  ] as const)("%s: every setting", (name, schema) => {
+    const text = page(name);
+    const settings = Object.keys(schema.unwrap().shape);
+    expect(settings.filter((setting) => !text.includes(`\`${setting}\``))).toEqual([]);
+  });
+
+  test.each(["tdx", "sgx"] as const)("%s: every claim", async (tee) => {
+    const text = page(tee);
+    const { results } = await tellOfIntel({ tee, td15: tee === "tdx" });
+    const claims = Object.keys(results[0]?.claims ?? {});
+    expect(claims.length).toBeGreaterThan(25);
+    expect(claims.filter((claim) => !text.includes(`\`${claim}\``))).toEqual([]);
   });
 });

@@ -6,6 +6,7 @@ const PCS = "Intel PCS API v4";
 const QVL = "Intel DCAP quote verification library";
 const PKIX = "RFC 5280";
 const MODULE = "Intel TDX module ABI 1.5";
+const SDM = "Intel SDM vol. 3D §38, REPORT";
 
 /**
  * Every check on the quote itself and on Intel's statements about the platform, in the order of trust. Names say which
@@ -40,11 +41,11 @@ export const DCAP_CHECKS = {
   "quote-signature": { expected: "header and body signed by the attestation key", source: QUOTE },
   "report-data": {
     expected: "REPORTDATA equal to the expected binding",
-    source: `${MODULE}, TDREPORT; KBS protocol`,
+    source: `${MODULE}, TDREPORT; ${SDM}; KBS protocol`,
   },
   "init-data": {
     expected: "the configuration id (MRCONFIGID, CONFIGID) equal to the init-data digest",
-    source: `${MODULE}, TDREPORT; KBS protocol`,
+    source: `${MODULE}, TDREPORT; ${SDM}; KBS protocol`,
   },
   "collateral-format": { expected: "files of collateral that can be read", source: "operator settings" },
   "no-collateral": { expected: "Intel's statements about this platform at hand", source: PCS },
