@@ -207,8 +207,11 @@ hardware := 2 if {
 	input.sgx.collateral_expiration_status == "0"
 }
 
-# The flags hold the debug bit: a list of them names it, or an enclave under a debugger is not on it.
-configuration := 2 if input.sgx.body["attributes.flags"] in query_reference_value("sgx_attributes_flags")
+# A list of flags that holds those of an enclave under a debugger does not make it a good one.
+configuration := 2 if {
+	input.sgx.debug == false
+	input.sgx.body["attributes.flags"] in query_reference_value("sgx_attributes_flags")
+}
 
 # --- cca: Arm CCA -----------------------------------------------------------------------------------------------
 

@@ -406,6 +406,7 @@ sgx := {
 	},
 	"tcb_status": "UpToDate",
 	"collateral_expiration_status": "0",
+	"debug": false,
 }
 
 sgx_verdict(changes) := got if {
@@ -424,6 +425,7 @@ test_sgx_every_claim_counts if {
 	sgx_verdict({"tcb_status": "OutOfDate"}) == [3, 97, 2]
 	sgx_verdict({"collateral_expiration_status": "1"}) == [3, 97, 2]
 	sgx_verdict({"body": {"attributes.flags": "0700000000000000"}}) == [3, 2, 36]
+	sgx_verdict({"debug": true}) == [3, 2, 36]
 }
 
 test_sgx_by_signer if {

@@ -331,6 +331,7 @@ const ROWS: readonly Row[] = [
         body: { mr_enclave: "e", mr_signer: "s", "attributes.flags": "05" },
         tcb_status: "UpToDate",
         collateral_expiration_status: "0",
+        debug: false,
       },
     },
     values: { sgx_mr_enclave: ["e"], sgx_tcb_statuses: ["UpToDate"], sgx_attributes_flags: ["05"] },
@@ -341,6 +342,7 @@ const ROWS: readonly Row[] = [
       ["sgx.tcb_status", "OutOfDate", [3, 97, 2]],
       ["sgx.collateral_expiration_status", "1", [3, 97, 2]],
       ["sgx|body|attributes.flags", "07", [3, 2, 36]],
+      ["sgx.debug", true, [3, 2, 36]],
     ],
     absent: [
       ["sgx_mr_enclave", [33, 2, 2]],
