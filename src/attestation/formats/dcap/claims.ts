@@ -31,7 +31,7 @@ export function platformClaims({ chain, collateral, tcb }: VerifiedQuote): JsonO
     ...registrationClaims(platform),
     fmspc: platform.fmspc,
     pceid: platform.pceId,
-    pck_serial: toHex(leaf.serial),
+    pck_serial: serialText(leaf),
     pck_ca: chain.ca,
   };
 }
@@ -78,6 +78,11 @@ function dateClaims(collateral: VerifiedCollateral, chain: readonly Certificate[
 
 function jsonNumber(number: bigint): number | bigint {
   return number <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(number) : number;
+}
+
+/** Without the zero byte that DER puts in front of a high first bit. */
+function serialText({ serial }: Certificate): string {
+  return toHex(serial[0] === 0 && serial.length > 1 ? serial.subarray(1) : serial);
 }
 
 const rootKeyIds = new WeakMap<Certificate, string>();
