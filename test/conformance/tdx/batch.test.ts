@@ -1,0 +1,72 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, expect, test } from "@jest/globals";
+import { Command } from "commander";
+import { registerEvidence } from "../../../src/cli/commands/evidence.ts";
+import { type DcapCase, dcapCases } from "../../support/dcap-cases.ts";
+import { describeShared, sharedPath } from "../../support/shared.ts";
+
+/** A request line as scripts write it. */
+function requestOf(tee: "tdx" | "sgx", one: DcapCase): string {
+  const path = (name: string) => sharedPath(`fixtures/${tee}`, name);
+  return JSON.stringify({
+    id: one.id,
+    tee,
+    evidence: path(one.evidence ?? one.quote),
+    at: one.verify_at,
+    ...(one.root === "builtin" ? {} : { trustAnchors: [path(one.root)] }),
+    ...(one.collateral ? { collateral: [path(one.collateral)] } : {}),
+  });
+}
+
+interface Result {
+  readonly id: string;
+  readonly verdict: string;
+  readonly code?: string;
+  readonly check?: string;
+  readonly results?: readonly { readonly claims: Readonly<Record<string, unknown>> }[];
+}
+
+async function runBatch(file: string): Promise<readonly Result[]> {
+  const out: string[] = [];
+  const program = new Command("keywarden").exitOverride();
+  registerEvidence(program, {
+    env: {},
+    now: Date.now,
+    out: (data) => out.push(String(data)),
+    err: () => undefined,
+    readInput: async () => Buffer.alloc(0),
+  });
+  await program.parseAsync(["evidence", "verify", "--batch", file], { from: "user" });
+  return out
+    .join("")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Result);
+}
+
+describeShared("TDX and SGX quotes of others through the batch command", "fixtures/tdx", () => {
+  const work = mkdtempSync(join(tmpdir(), "keywarden-batch-"));
+  afterAll(() => rmSync(work, { recursive: true }));
+
+  test.each(["tdx", "sgx"] as const)("%s: verdict, failing check and status of each case", async (tee) => {
+    const cases = dcapCases(tee);
+    const file = join(work, `${tee}.ndjson`);
+    writeFileSync(file, cases.map((one) => requestOf(tee, one)).join("\n"));
+    const results = await runBatch(file);
+    expect(results.map(({ id }) => id)).toEqual(cases.map(({ id }) => id));
+    for (const [i, one] of cases.entries()) expectResult(one, results[i]);
+  });
+});
+
+function expectResult(one: DcapCase, result: Result | undefined): void {
+  const lenient = result?.verdict === "accepted" && one.lenient_expect === "accept";
+  const expected = lenient ? "accepted" : one.expect === "accept" ? "accepted" : "refused";
+  expect([one.id, result?.verdict]).toEqual([one.id, expected]);
+  if (expected === "refused") {
+    expect(result).toMatchObject({ code: "evidence-rejected", check: expect.any(String) });
+    expect(one.fails).toContain(result?.check?.replaceAll("-", "_"));
+  } else
+    expect(result?.results?.[0]?.claims["tcb_status"]).toBe(lenient ? one.lenient_status : one.tcb_status);
+}
