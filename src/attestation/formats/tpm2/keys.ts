@@ -1,6 +1,6 @@
 /** Public keys as SubjectPublicKeyInfo: read strictly, told apart by fingerprint. */
 import { createHash, createPublicKey, type KeyObject } from "node:crypto";
-import { readDer, TAG } from "../../../crypto/der.ts";
+import { DerError, type DerNode, DerReader, readDer, TAG } from "../../../crypto/der.ts";
 import { curveByOpenSslName } from "./algorithms.ts";
 import { Tpm2FormatError } from "./cursor.ts";
 
@@ -10,18 +10,42 @@ export const MIN_RSA_BITS = 2048;
 const RSA_EXPONENT = 65537n;
 
 /**
- * Reads one DER SubjectPublicKeyInfo that fills `der` exactly.
+ * Reads one DER SubjectPublicKeyInfo in the form that OpenSSL writes, or, as some encoders have it for RSA, without the
+ * NULL parameter; OpenSSL itself would also read keys with unused bits or other parameters.
  *
  * @throws Tpm2FormatError for anything else, a point off its curve included
  */
 export function readSpki(der: Buffer): KeyObject {
   if (der.length > MAX_SPKI_BYTES) throw new Tpm2FormatError(`${der.length} bytes for a public key`);
   try {
-    readDer(der, TAG.sequence);
-    return createPublicKey({ key: der, format: "der", type: "spki" });
+    const key = createPublicKey({ key: der, format: "der", type: "spki" });
+    const canonical = canonicalSpki(key);
+    if (!canonical.equals(der) && !isWithoutParameters(der, canonical))
+      throw new DerError("another encoding");
+    return key;
   } catch (cause) {
     throw Object.assign(new Tpm2FormatError("the public key is not a DER SubjectPublicKeyInfo"), { cause });
   }
+}
+
+function canonicalSpki(key: KeyObject): Buffer {
+  return key.export({ type: "spki", format: "der" });
+}
+
+/** RFC 8017 §A.1 wants NULL; some encoders leave it out. */
+function isWithoutParameters(der: Buffer, canonical: Buffer): boolean {
+  const [algorithm, key] = partsOf(der);
+  const [wanted, sameKey] = partsOf(canonical);
+  const bare = new DerReader(algorithm.content);
+  const same = bare.next(TAG.oid).whole.equals(new DerReader(wanted.content).next(TAG.oid).whole);
+  return same && bare.atEnd && key.whole.equals(sameKey.whole);
+}
+
+function partsOf(spki: Buffer): readonly [DerNode, DerNode] {
+  const reader = new DerReader(readDer(spki, TAG.sequence).content);
+  const parts = [reader.next(TAG.sequence), reader.next(TAG.bitString)] as const;
+  reader.end();
+  return parts;
 }
 
 /**
@@ -29,9 +53,7 @@ export function readSpki(der: Buffer): KeyObject {
  * without a NULL parameter; this is the same for both, so it is what keys are listed and looked up by.
  */
 export function keyFingerprint(key: KeyObject): string {
-  return createHash("sha256")
-    .update(key.export({ type: "spki", format: "der" }))
-    .digest("hex");
+  return createHash("sha256").update(canonicalSpki(key)).digest("hex");
 }
 
 /** What makes a key too weak or of the wrong kind to sign quotes; undefined when nothing does. */
