@@ -48,7 +48,7 @@ export function secretStoreContract(
       }
     });
 
-    test("D4 overwrite=false never overwrites, true always does", async () => {
+    test("D4 AS-111 overwrite=false never overwrites, true always does", async () => {
       expect(await store.put(A, bytes("first"), KEEP, SIGNAL)).toBe("stored");
       expect(await store.put(A, bytes("second"), KEEP, SIGNAL)).toBe("exists");
       expect(await store.get(A, SIGNAL)).toEqual(expect.objectContaining(bytes("first")));

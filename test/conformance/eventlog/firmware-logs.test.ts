@@ -118,7 +118,7 @@ describeShared("firmware logs", FOLDER, () => {
 
   const withClaims = readdirSync(sharedPath(FOLDER, "ccel")).filter((name) => name.endsWith(".claims.json"));
 
-  test.each(withClaims)("eventlog/ccel/%s: the claims that policies of the field know", (name) => {
+  test.each(withClaims)("AS-099 eventlog/ccel/%s: the claims that policies of the field know", (name) => {
     const wanted = JSON.parse(read(`ccel/${name}`).toString("utf8")) as { uefi_event_logs: JsonValue[] };
     const log = parseEventLog(read(`ccel/${name.replace(".claims.json", ".bin")}`));
     const [bank = "sha384"] = log.algorithms;

@@ -51,7 +51,7 @@ describe("answers", () => {
     });
   });
 
-  test("an exceeded limit is told apart from other errors", async () => {
+  test("AS-108 an exceeded limit is told apart from other errors", async () => {
     const outcome = await evaluate("allow if count(numbers.range(0, 1e12)) > 0");
     expect(outcome).toMatchObject({ kind: "error", code: "eval_budget_error", budget: true });
   });

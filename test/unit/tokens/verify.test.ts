@@ -62,7 +62,7 @@ test("a good token gives its claims, its TEE key and the time at which it ends",
   expect(verified.issuer).toBe("verifier");
 });
 
-describe("P40 time", () => {
+describe("P40 AS-056 time", () => {
   test("60 s after exp it no longer counts; a second before it does", async () => {
     const text = token(tokenClaims({ exp: NOW_SECONDS }));
     await expect(verify(text, { now: () => NOW + 59_999 })).resolves.toBeDefined();
@@ -134,7 +134,7 @@ describe("C2 P44 algorithms", () => {
     await expect(verify(forged)).rejects.toEqual(REJECTED);
   });
 
-  test("a header that names another algorithm than the key has", async () => {
+  test("AS-055 a header that names another algorithm than the key has", async () => {
     const swapped = compact({ ...HEADER, alg: "ES384" }, tokenClaims(), signAs("ES256", PAIR.privateKey));
     await expect(verify(swapped)).rejects.toEqual(REJECTED);
   });
@@ -189,7 +189,7 @@ describe("P43 kid", () => {
     await expect(verify(token(tokenClaims(), { typ: "JWT", alg: "ES256" }))).rejects.toEqual(REJECTED);
   });
 
-  test("a JWK set counts by its kid and alg; keys without either are no keys", async () => {
+  test("AS-055 a JWK set counts by its kid and alg; keys without either are no keys", async () => {
     const jwk = p256PublicJwk(PAIR.publicKey);
     const set = (key: JsonObject) => parseKeySet(JSON.stringify({ keys: [key] }));
     expect(set({ ...jwk, kid: "1", alg: "ES256" })).toHaveLength(1);

@@ -68,9 +68,9 @@ describe("B23 event logs against the registers of the quote", () => {
       "events in another register",
       BOOT.map((event) => ({ ...event, register: event.register === 2 ? 3 : event.register })),
     ],
-  ])("%s is refused", (_name, log) => refused(booted(BOOT, log)));
+  ])("AS-102 %s is refused", (_name, log) => refused(booted(BOOT, log)));
 
-  test("a register without events has to be zero", async () => {
+  test("AS-103 a register without events has to be zero", async () => {
     const without = BOOT.filter(({ register }) => register !== 4);
     await tell(booted(without, without));
     const story = booted(without, without);

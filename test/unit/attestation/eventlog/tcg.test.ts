@@ -104,7 +104,7 @@ describe("a malformed firmware log is refused where it is wrong", () => {
     expect(faultOf(log).what).toContain("2 digests");
   });
 
-  test("an algorithm that was not declared", () => {
+  test("AS-100 an algorithm that was not declared", () => {
     const log = Buffer.concat([specId(["sha256"]), agileEvent(["sha384"], action)]);
     expect(faultOf(log).what).toContain("not declared");
   });

@@ -275,7 +275,7 @@ describe("documents", () => {
   });
 
   test.each(["__proto__", "constructor", "toString", "hasOwnProperty", "length", "valueOf"])(
-    "the member %s of a document is what the document says, and nothing else",
+    "AS-109 the member %s of a document is what the document says, and nothing else",
     (name) => {
       expect(answer("p := input[input.k]", "p", { input: { k: name } })).toBe("undefined");
       expect(answer(`p := input.${name}`, "p", { input: JSON.parse(`{"${name}": 1}`) })).toBe(1);

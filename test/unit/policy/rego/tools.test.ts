@@ -194,9 +194,9 @@ describe("faults tell their place", () => {
     expect(findings).toHaveLength(20);
   });
 
-  test("policies in the older syntax get a hint", () => {
+  test("AS-105 policies in the older syntax get a hint", () => {
     const { findings } = compilePolicy([{ file: "policy.rego", text: "package policy\nallow { true }" }]);
-    expect(findings[0]?.message).toContain("v0");
+    expect(findings[0]?.message).toMatch(/`if`.*v0/);
   });
 });
 
