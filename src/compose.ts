@@ -31,6 +31,8 @@ export interface Keywarden {
   readonly tls: TlsSource | undefined;
   /** Goes on in a fresh audit file, after the old one was moved away. @throws KbsError `audit-unavailable` */
   reopenAudit(): Promise<void>;
+  /** Looks for a new signing key of tokens now; what fails is logged. */
+  reloadTokenKeys(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -100,7 +102,9 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
     await audit.log.close();
   };
   const interfaces = await openServiceInterfaces(config, { ...foundation, health }, world);
-  return { server, interfaces, metrics, health, tls, reopenAudit: () => audit.log.reopen(), close };
+  const reopenAudit = () => audit.log.reopen();
+  const reloadTokenKeys = () => tokens.watch.reload();
+  return { server, interfaces, metrics, health, tls, reopenAudit, reloadTokenKeys, close };
 }
 
 /** The attestation service on its own: no broker, no secrets, no sessions. */
@@ -110,6 +114,8 @@ export interface AloneService {
   readonly health: Health;
   /** @throws KbsError `audit-unavailable` */
   reopenAudit(): Promise<void>;
+  /** Looks for a new signing key of tokens now; what fails is logged. */
+  reloadTokenKeys(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -121,7 +127,7 @@ export async function composeAttestationService(
   // There is nothing that could be released: the store of secrets is an empty one.
   const alone: KeywardenConfig = { ...config, secrets: { ...config.secrets, driver: "memory" } };
   const foundation = await layFoundation(alone, world);
-  const { metrics, audit } = foundation;
+  const { metrics, audit, tokens } = foundation;
   const health = healthOf([], foundation, world);
   const interfaces = await openServiceInterfaces(alone, { ...foundation, health }, world);
   if (interfaces === undefined)
@@ -133,7 +139,9 @@ export async function composeAttestationService(
     await foundation.close();
     await audit.log.close();
   };
-  return { interfaces, metrics, health, reopenAudit: () => audit.log.reopen(), close };
+  const reopenAudit = () => audit.log.reopen();
+  const reloadTokenKeys = () => tokens.watch.reload();
+  return { interfaces, metrics, health, reopenAudit, reloadTokenKeys, close };
 }
 
 function healthOf(own: readonly HealthProbe[], { audit, probes }: Foundation, { log }: World): Health {

@@ -65,6 +65,7 @@ export const PROBLEMS = {
     title: "Attestation service not believed",
     kbsType: "AttestationError",
   },
+  "signer-unavailable": { status: 503, title: "Token could not be signed", kbsType: "AttestationError" },
   overloaded: { status: 503, title: "Overloaded", kbsType: "PluginInternalError" },
 } as const satisfies Record<string, Problem>;
 

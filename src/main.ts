@@ -17,7 +17,7 @@ export interface RunningKeywarden {
   readonly metricsUrl: string | undefined;
   /** Of the attestation service's own doors, by name: `grpc`, `rest`, `rvps`. */
   readonly serviceUrls: Readonly<Record<string, string>>;
-  /** Reads certificate and key again and opens the audit file anew, as on SIGHUP; what fails is logged. */
+  /** Reads certificates and keys again and opens the audit file anew, as on SIGHUP; what fails is logged. */
   reload(): Promise<void>;
   /** Finishes requests in progress, then stops. */
   close(): Promise<void>;
@@ -47,6 +47,7 @@ export async function startKeywarden(config: KeywardenConfig): Promise<RunningKe
     reload: async () => {
       await certificates?.reload();
       await keywarden.interfaces?.reload();
+      await keywarden.reloadTokenKeys();
       await reopenAudit(keywarden, log);
     },
     close: async () => {
@@ -83,6 +84,7 @@ export async function startAttestationService(config: KeywardenConfig): Promise<
     serviceUrls,
     reload: async () => {
       await service.interfaces.reload();
+      await service.reloadTokenKeys();
       await reopenAudit(service, log);
     },
     close: async () => {

@@ -39,6 +39,7 @@ export async function layFoundation(config: KeywardenConfig, world: World): Prom
   const state = provider === undefined ? own : withReferenceValues(own, provider.values);
   const audit = await openAudit(config, world, metrics);
   const tokens = await openTokens(config, world);
+  tokens.watch.start();
   const gate = new Gate(config.attestation.maxConcurrent, config.attestation.maxWaiting);
   const verifiers = await openVerifierMap(config, world, gate, own.enrolments);
   const judge = await openJudge(config, { state, tokens, verifiers, metrics }, world);
@@ -68,6 +69,7 @@ export async function layFoundation(config: KeywardenConfig, world: World): Prom
     admin: new AuditedAdmin(forwarding, audit.sink, monotonic),
     probes,
     close: async () => {
+      tokens.watch.stop();
       provider?.close();
       await Promise.all([own.secrets.close(), judge.service.close()]);
     },

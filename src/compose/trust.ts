@@ -6,7 +6,6 @@ import type { UpstreamWorld } from "../attestation/endorsements/upstream.ts";
 import type { AkRegistry } from "../attestation/formats/tpm2/ak-registry.ts";
 import type { Tee, Verifier } from "../attestation/verifier.ts";
 import type { KeywardenConfig } from "../config/load.ts";
-import { readSecret } from "../config/secret.ts";
 import { KbsError } from "../errors.ts";
 import type { Gate } from "../http/gate.ts";
 import { MemorySessionStore } from "../sessions/memory-session-store.ts";
@@ -15,14 +14,14 @@ import { KeyRing } from "../sessions/seal.ts";
 import type { SessionStore } from "../sessions/session-store.ts";
 import { Sessions } from "../sessions/sessions.ts";
 import { TokenIssuer } from "../tokens/issue.ts";
-import { certificatesOf, createSigner, privateKeyFrom, type TokenSigner } from "../tokens/signer.ts";
-import { loadOrCreateSigner } from "../tokens/signer-files.ts";
-import { SigningKeys } from "../tokens/signing-keys.ts";
+import type { SignerWatch } from "../tokens/signer-watch.ts";
+import type { SigningKeys } from "../tokens/signing-keys.ts";
 import { parsePointer } from "../tokens/tee-key.ts";
 import { openTrustedIssuers, ownIssuer } from "../tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
 import { openIntel } from "./intel-collateral.ts";
-import { keyFile, type World, warnBy } from "./world.ts";
+import { openTokenKeys } from "./token-keys.ts";
+import type { World } from "./world.ts";
 
 export { warnBy } from "./world.ts";
 
@@ -32,6 +31,8 @@ export const REMOTE_ISSUER = "attestation-service";
 
 export interface Tokens {
   readonly keys: SigningKeys;
+  /** Looks for new signing keys; whoever starts it stops it. */
+  readonly watch: SignerWatch;
   readonly issuer: TokenIssuer;
   readonly verifier: TokenVerifier;
   /** This server as an issuer whose tokens count. */
@@ -40,11 +41,9 @@ export interface Tokens {
 
 /** @throws KbsError naming the option or file that stands in the way */
 export async function openTokens(config: KeywardenConfig, world: World): Promise<Tokens> {
-  const { issuer: name, developer, tokenTtlSeconds } = config.attestation;
+  const { issuer: name, developer, tokenTtlSeconds, token } = config.attestation;
   const { now, log, version } = world;
-  const signer = await openSigner(config, world);
-  const overlapMs = (tokenTtlSeconds + config.tokens.leewaySeconds) * 1000;
-  const keys = new SigningKeys([{ signer }], { publishMs: 300_000, overlapMs, now });
+  const { keys, watch } = await openTokenKeys(config, world);
   const own = ownIssuer(keys, name);
   const foreign = await openTrustedIssuers(config.tokens.trustedIssuers, {
     now,
@@ -64,10 +63,11 @@ export async function openTokens(config: KeywardenConfig, world: World): Promise
     developer,
     build,
     lifetimeSeconds,
+    form: { encoding: token.encoding, profile: token.profile },
     embedKey: true,
     now,
   });
-  return { keys, issuer, verifier, own };
+  return { keys, watch, issuer, verifier, own };
 }
 
 /** The attestation service elsewhere, if there is one: its tokens open secrets here without a further entry. */
@@ -85,27 +85,6 @@ async function remoteIssuer(
     });
   });
   return issuers.map((issuer) => ({ ...issuer, name: REMOTE_ISSUER }));
-}
-
-async function openSigner(config: KeywardenConfig, world: World): Promise<TokenSigner> {
-  const { signer, signerCertificates } = config.attestation;
-  if (signer === undefined) {
-    const own = await loadOrCreateSigner(keyFile(config, "token-signer.pem"));
-    if (own.created) world.log.info({ event: "token-signer-created", kid: own.signer.kid });
-    return own.signer;
-  }
-  const pem = await readSecret(signer, "attestation.signer", world.env, warnBy(world));
-  const chain = signerCertificates === undefined ? undefined : await readFile(signerCertificates, "utf8");
-  try {
-    const certificates = chain === undefined ? [] : certificatesOf(chain);
-    return createSigner(privateKeyFrom(pem.toString("utf8")), "ES256", { certificates });
-  } catch (cause) {
-    throw new KbsError(
-      "internal",
-      "attestation.signer: it must be a PEM P-256 key that fits its certificates.",
-      { cause },
-    );
-  }
 }
 
 /**

@@ -59,9 +59,17 @@ const RULES: readonly Rule[] = [
     ),
   ({ attestation }) =>
     faultIf(
-      attestation?.signerCertificates !== undefined && attestation.signer === undefined,
-      "attestation.signerCertificates",
-      "needs attestation.signer: the chain belongs to a key of yours",
+      attestation?.token.certificates !== undefined &&
+        attestation.token.signer?.key === undefined &&
+        attestation.token.signer?.vault === undefined,
+      "attestation.token.certificates",
+      "needs attestation.token.signer: the chain belongs to a key of yours",
+    ),
+  ({ attestation }) =>
+    faultIf(
+      attestation?.token.certificatesUrl !== undefined && attestation.token.certificates === undefined,
+      "attestation.token.certificatesUrl",
+      "needs attestation.token.certificates: what is fetched there must be what is sent along",
     ),
   ({ attestation }) => (attestation === undefined ? [] : ambiguousSelectors(attestation)),
   ({ mode, dev }) =>

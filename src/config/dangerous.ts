@@ -9,6 +9,7 @@ export interface DangerousSwitch {
 }
 
 const MEANINGS: Readonly<Record<string, string>> = {
+  "attestation.token.signer.vault.dangerouslyAllowPlainHttp": "the token for Vault travels in the clear",
   "server.dangerouslyAllowPlainHttp": "requests, and administrators' tokens with them, travel in the clear",
   "attestation.dangerouslyAllowRsa1_5": "answers are encrypted with a padding that has known attacks",
   "attestationService.remote.dangerouslyAllowPlainHttp":
@@ -58,5 +59,7 @@ function isDangerous(value: unknown, path: string, name: string): boolean {
 function meaningOf(name: string): string {
   if (name === "legacyKeyWithoutRole")
     return "tokens without role, issuer and audience count as administrators'";
+  if (name === "dangerouslyAllowIntermediateAnchors")
+    return "certificates that no root vouches for are believed";
   return "a protection is switched off";
 }

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { count, filePath, flag, httpsUrl, seconds, secretReference } from "./parts.ts";
+import { count, filePath, flag, httpsUrl, seconds } from "./parts.ts";
+import { tokenSchema } from "./schema-token.ts";
 
 /** Signature algorithms a token may have. Symmetric ones and `none` do not exist here. */
 const TOKEN_ALGORITHMS = [
@@ -66,16 +67,7 @@ export const attestationSchema = z
       .max(1024)
       .default("keywarden")
       .describe("The token's `ear.verifier-id.developer`."),
-    signer: secretReference()
-      .optional()
-      .meta({ examples: [{ file: "keys/token-signer.pem" }] })
-      .describe(
-        "PKCS#8 PEM of the P-256 key that signs tokens; without it one is made in dataDirectory at first start.",
-      ),
-    signerCertificates: filePath()
-      .optional()
-      .meta({ examples: ["keys/token-signer-chain.pem"] })
-      .describe("PEM chain of that key, leaf first, sent along as x5c."),
+    token: tokenSchema,
     policyId: policyId
       .default("default")
       .describe("Appraisal policy set; `_<TEE class>` is appended to find the policy."),
@@ -125,6 +117,37 @@ export const trustedIssuer = z
     certificates: filePath()
       .optional()
       .describe("PEM anchors; the token's x5c chain must end in one of them."),
+    dangerouslyAllowIntermediateAnchors: flag(false).describe(
+      "Accept anchors that are no self-signed roots: nobody above them can revoke them here.",
+    ),
+    certificateUsages: z
+      .array(
+        z
+          .string()
+          .regex(
+            /^[0-2](?:\.(?:0|[1-9]\d{0,9})){1,20}$/,
+            "must be an object identifier such as 1.3.6.1.5.5.7.3.36",
+          ),
+      )
+      .min(1)
+      .max(16)
+      .optional()
+      .describe(
+        "Extended key usages of which the signing certificate must have one; if absent, one that has any must be for signing tokens or documents, or for any use.",
+      ),
+    encodings: z
+      .array(z.enum(["jwt", "cwt"]))
+      .min(1)
+      .default(["jwt"])
+      .describe("How this issuer's tokens may be written."),
+    profiles: z
+      .array(z.string().min(1).max(256))
+      .min(1)
+      .max(16)
+      .optional()
+      .describe(
+        "Values of eat_profile that count; if absent it is not compared, and claims named as in the IETF drafts do not count.",
+      ),
     publicKey: filePath().optional().describe("PEM public key that signs every token of this issuer."),
   })
   .superRefine(exactlyOne("jwksFile", "jwksUri", "certificates", "publicKey"));

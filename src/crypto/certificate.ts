@@ -59,6 +59,7 @@ export const OID = {
   organizationalUnit: "2.5.4.11",
   basicConstraints: "2.5.29.19",
   keyUsage: "2.5.29.15",
+  extendedKeyUsage: "2.5.29.37",
   rsaPss: "1.2.840.113549.1.1.10",
   mgf1: "1.2.840.113549.1.1.8",
   sha1: "1.3.14.3.2.26",
@@ -227,4 +228,14 @@ export function hasKeyUsage(certificate: Certificate, bit: number): boolean {
   if (extension === undefined) return false;
   const bits = readDer(extension.value, TAG.bitString).content;
   return ((bits[1 + (bit >> 3)] ?? 0) & (0x80 >> (bit & 7))) !== 0;
+}
+
+/** The purposes in extendedKeyUsage (RFC 5280 §4.2.1.12) as dotted text; `undefined`: there is none, so any. */
+export function extendedKeyUsages(certificate: Certificate): readonly string[] | undefined {
+  const extension = certificate.extensions.get(OID.extendedKeyUsage);
+  if (extension === undefined) return undefined;
+  const reader = new DerReader(readDer(extension.value, TAG.sequence).content);
+  const usages: string[] = [];
+  while (!reader.atEnd) usages.push(oidText(reader.next(TAG.oid)));
+  return usages;
 }

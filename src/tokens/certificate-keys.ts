@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import {
   basicConstraints,
   type Certificate,
+  extendedKeyUsages,
   hasKeyUsage,
   OID,
   parseCertificate,
@@ -19,12 +20,20 @@ export interface CertificateKeysOptions {
   readonly anchors: readonly Certificate[];
   /** Also accept anchors that are not self-signed, so that chains may end below a root. */
   readonly allowIntermediateAnchors?: boolean;
+  /** Extended key usages of which a leaf must have one, in place of `TOKEN_USAGES`; then it must have some. */
+  readonly usages?: readonly string[] | undefined;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
 }
 
 const MAX_CERTIFICATES = 10;
+const DIGITAL_SIGNATURE = 0;
 const KEY_CERT_SIGN = 5;
+/**
+ * Purposes that fit the signing of tokens: any (RFC 5280), documents (RFC 9336), JSON Web Tokens (RFC 9509). A leaf
+ * without the extension is for any purpose; one for TLS servers under the same root is not.
+ */
+const TOKEN_USAGES = ["2.5.29.37.0", "1.3.6.1.5.5.7.3.36", "1.3.6.1.5.5.7.3.37"];
 const MAX_RSA_BITS = 8192;
 const MAX_RSA_EXPONENT = 0xffff_ffffn;
 /** Signatures that a chain may have; SHA-1 and older are not among them. */
@@ -39,7 +48,7 @@ const SIGNATURES = new Set([
   "1.3.101.112",
 ]);
 /** Critical extensions whose meaning is honoured here or does not bear on signing tokens. */
-const UNDERSTOOD = new Set<string>([OID.basicConstraints, OID.keyUsage, "2.5.29.37", "2.5.29.17"]);
+const UNDERSTOOD = new Set<string>([OID.basicConstraints, OID.keyUsage, OID.extendedKeyUsage, "2.5.29.17"]);
 
 /**
  * Keys that a token brings along in `x5c` (RFC 7515 §4.1.6), in its header or in the header's `jwk`. They count
@@ -48,6 +57,7 @@ const UNDERSTOOD = new Set<string>([OID.basicConstraints, OID.keyUsage, "2.5.29.
 export class CertificateKeys implements KeySource {
   readonly version = 0;
   readonly #anchors: readonly Certificate[];
+  readonly #usages: readonly string[] | undefined;
   readonly #now: () => number;
 
   /** @throws TypeError when there is no anchor, or one is not self-signed and that is not allowed */
@@ -56,6 +66,7 @@ export class CertificateKeys implements KeySource {
     if (options.allowIntermediateAnchors !== true && !options.anchors.every(isSelfSigned))
       throw new TypeError("a trusted certificate is not a self-signed root");
     this.#anchors = options.anchors;
+    this.#usages = options.usages;
     this.#now = options.now;
   }
 
@@ -75,6 +86,7 @@ export class CertificateKeys implements KeySource {
     const [leaf, ...others] = parseX5c(x5c);
     if (leaf === undefined) throw tokenRefused("its x5c is empty");
     const algorithm = declaredAlgorithm(header, jwk, leaf);
+    this.#checkUsage(leaf);
     const path = this.#path(leaf, others);
     if (path === undefined)
       throw tokenRefused("its certificate does not chain to a trusted one that is valid now");
@@ -86,6 +98,18 @@ export class CertificateKeys implements KeySource {
         notAfter: Math.min(...path.map(({ notAfter }) => notAfter)),
       },
     ];
+  }
+
+  /** An operator who names the leaf itself as an anchor has said what it is for. */
+  #checkUsage(leaf: Certificate): void {
+    if (this.#isAnchor(leaf)) return;
+    if (leaf.extensions.has(OID.keyUsage) && !hasKeyUsage(leaf, DIGITAL_SIGNATURE))
+      throw tokenRefused("its certificate is not for signing");
+    const usages = extendedKeyUsages(leaf);
+    if (usages === undefined && this.#usages === undefined) return;
+    const accepted = this.#usages ?? TOKEN_USAGES;
+    if (!accepted.some((usage) => usages?.includes(usage)))
+      throw tokenRefused("its certificate is for other purposes than signing tokens");
   }
 
   /** The certificates from the leaf to an anchor, all valid now, or `undefined`. */

@@ -5,7 +5,7 @@ import { readPem } from "../crypto/pem.ts";
 import { KbsError } from "../errors.ts";
 import { keyFits, type TokenAlgorithm } from "./algorithms.ts";
 import { CertificateKeys } from "./certificate-keys.ts";
-import { PROFILE_TAGS, TOKEN_ENCODINGS } from "./forms.ts";
+import { PROFILE_TAGS, TOKEN_ENCODINGS, type TokenEncoding } from "./forms.ts";
 import { HttpsDocuments } from "./https-documents.ts";
 import { parseKeySet } from "./jwk.ts";
 import { FixedKeys, type KeySource } from "./key-source.ts";
@@ -25,7 +25,13 @@ export interface TrustedIssuerConfig {
   readonly dangerouslyAllowPrivateAddress?: boolean;
   /** PEM file of anchors for `x5c` chains. */
   readonly certificates?: string | undefined;
+  /** Also accept anchors that are no self-signed roots. */
+  readonly dangerouslyAllowIntermediateAnchors?: boolean;
+  /** Extended key usages of which the signing certificate must have one. */
+  readonly certificateUsages?: readonly string[] | undefined;
   readonly publicKey?: string | undefined;
+  readonly encodings?: readonly TokenEncoding[];
+  readonly profiles?: readonly string[] | undefined;
 }
 
 export interface TrustedIssuersWorld {
@@ -34,6 +40,8 @@ export interface TrustedIssuersWorld {
   /** Hears of key sets that could not be fetched. */
   readonly onFailure: (issuer: string, error: unknown) => void;
 }
+
+const DEFAULT_ENCODINGS: readonly TokenEncoding[] = ["jwt"];
 
 /** This server as an issuer: trusted by the keys in its memory, without any configuration. */
 export function ownIssuer(keys: KeySource, issuer: string): TrustedIssuer {
@@ -61,9 +69,10 @@ export async function openTrustedIssuers(
   return Promise.all(
     configs.map(async (config, at) => {
       const path = `tokens.trustedIssuers[${at}]`;
-      const { issuer, audience, algorithms } = config;
+      const { issuer, audience, algorithms, encodings = DEFAULT_ENCODINGS, profiles } = config;
       const name = issuer ?? path;
-      return { name, issuer, audience, algorithms, keys: await openKeys(config, name, path, world) };
+      const keys = await openKeys(config, name, path, world);
+      return { name, issuer, audience, algorithms, encodings, profiles, keys };
     }),
   );
 }
@@ -79,7 +88,12 @@ async function openKeys(
     if (publicKey !== undefined) return pinned(await readFile(publicKey, "utf8"), config.algorithms);
     if (jwksFile !== undefined) return keySetFile(await readFile(jwksFile));
     if (certificates !== undefined)
-      return new CertificateKeys({ anchors: anchorsOf(await readFile(certificates, "utf8")), now });
+      return new CertificateKeys({
+        anchors: anchorsOf(await readFile(certificates, "utf8")),
+        allowIntermediateAnchors: config.dangerouslyAllowIntermediateAnchors === true,
+        usages: config.certificateUsages,
+        now,
+      });
     if (jwksUri === undefined) throw new TypeError("it names no keys");
     const documents = await fetcherFor(jwksUri, config);
     return new RemoteKeySet({ url: jwksUri, documents, now, onFailure: (error) => onFailure(name, error) });

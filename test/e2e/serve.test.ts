@@ -126,7 +126,7 @@ test(
   async () => {
     const signer = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
     const pem = String(signer.export({ type: "pkcs8", format: "pem" }));
-    const more = "log: { level: debug }\nattestation: { signer: { env: SIGNER_PEM } }\n";
+    const more = "log: { level: debug }\nattestation: { token: { signer: { key: { env: SIGNER_PEM } } } }\n";
     const child = serve(0, { SIGNER_PEM: pem }, false, more);
     let said = "";
     child.stderr?.on("data", (text) => {
@@ -135,7 +135,10 @@ test(
     await ready();
     const line = await until(() => said.split("\n").find((each) => each.includes('"event":"configuration"')));
     const { config } = JSON.parse(line);
-    expect(config.attestation).toMatchObject({ signer: { env: "SIGNER_PEM" }, tokenTtlSeconds: 300 });
+    expect(config.attestation).toMatchObject({
+      token: { signer: { key: { env: "SIGNER_PEM" } } },
+      tokenTtlSeconds: 300,
+    });
     expect(config.verifiers.snp.allowedVmpls).toEqual([0]);
     expect(said).not.toContain(pem.slice(40, 80));
   },

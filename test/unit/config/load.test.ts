@@ -38,7 +38,9 @@ describe("loading", () => {
   });
 
   test("a heading without a body means the defaults", () => {
-    expect(good("server:\nverifiers:\n  snp:\ntokens: ~\nattestation: { signer: }\n")).toEqual(good(""));
+    expect(good("server:\nverifiers:\n  snp:\ntokens: ~\nattestation: { token: { signer: } }\n")).toEqual(
+      good(""),
+    );
   });
 
   test("reports every fault at once, with YAML path, line and column, in the order of the text", () => {
@@ -140,7 +142,7 @@ describe("loading", () => {
   test("relative paths start from the folder of the file, absolute ones stay", () => {
     const text = `dataDirectory: d\nserver: { tls: { certificate: c.pem, privateKey: { file: k.pem } } }
 admin: { identityProviders: [{ issuer: i, audience: a, publicKey: /abs/p.pem }] }
-verifiers: { snp: { offlineFolder: store } }\nattestation: { signer: { env: SIGNER } }`;
+verifiers: { snp: { offlineFolder: store } }\nattestation: { token: { signer: { key: { env: SIGNER } } } }`;
     const { config } = loadConfig(text, { baseDirectory: "/etc/kw" });
     expect(config?.dataDirectory).toBe("/etc/kw/d");
     expect(config?.secrets.fs.folder).toBe("/etc/kw/d/secrets");
@@ -150,13 +152,16 @@ verifiers: { snp: { offlineFolder: store } }\nattestation: { signer: { env: SIGN
     });
     expect(config?.admin.identityProviders[0]?.publicKey).toBe("/abs/p.pem");
     expect(config?.verifiers.snp.offlineFolder).toBe("/etc/kw/store");
-    expect(config?.attestation.signer).toEqual({ env: "SIGNER" });
+    expect(config?.attestation.token.signer).toEqual({ key: { env: "SIGNER" } });
   });
 });
 
 describe("secrets", () => {
   test("a secret written out is refused, and the message does not repeat it", () => {
-    for (const text of ["attestation: { signer: hunter2 }", "attestation: { signer: [hunter2] }"]) {
+    for (const text of [
+      "attestation: { token: { signer: { key: hunter2 } } }",
+      "attestation: { token: { signer: { key: [hunter2] } } }",
+    ]) {
       const [fault] = faults(text);
       expect(fault).toContain("give { file: /path } or { env: NAME }");
       expect(fault).not.toContain("hunter2");
@@ -166,13 +171,21 @@ describe("secrets", () => {
   });
 
   test("a reference is either a file or a variable, and the variable must be set", () => {
-    expect(paths("attestation: { signer: { file: a, env: B } }")).toEqual(["attestation.signer"]);
-    expect(paths("attestation: { signer: {} }")).toEqual(["attestation.signer"]);
-    expect(paths("attestation: { signer: { env: 'not a name' } }")).toEqual(["attestation.signer.env"]);
-    expect(faults("attestation: { signer: { env: KW_KEY } }", {})).toEqual([
-      "f:1:26: attestation.signer.env: the environment variable KW_KEY is not set",
+    expect(paths("attestation: { token: { signer: { key: { file: a, env: B } } } }")).toEqual([
+      "attestation.token.signer.key",
     ]);
-    expect(faults("attestation: { signer: { env: KW_KEY } }", { KW_KEY: "x" })).toEqual([]);
+    expect(paths("attestation: { token: { signer: { key: {} } } }")).toEqual([
+      "attestation.token.signer.key",
+    ]);
+    expect(paths("attestation: { token: { signer: { key: { env: 'not a name' } } } }")).toEqual([
+      "attestation.token.signer.key.env",
+    ]);
+    expect(faults("attestation: { token: { signer: { key: { env: KW_KEY } } } }", {})).toEqual([
+      "f:1:42: attestation.token.signer.key.env: the environment variable KW_KEY is not set",
+    ]);
+    expect(faults("attestation: { token: { signer: { key: { env: KW_KEY } } } }", { KW_KEY: "x" })).toEqual(
+      [],
+    );
   });
 
   test("redaction keeps references and hides credentials in URLs and under telling names", () => {
@@ -228,8 +241,8 @@ describe("dangerous combinations", () => {
     ],
     [
       "a chain without its key",
-      "attestation: { signerCertificates: a.pem }",
-      "attestation.signerCertificates",
+      "attestation: { token: { certificates: a.pem } }",
+      "attestation.token.certificates",
     ],
     [
       "an Intel source that is named and not described",

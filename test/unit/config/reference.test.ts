@@ -48,6 +48,13 @@ test("every option has one sentence", () => {
   expect(without.map(({ path }) => path.join("."))).toEqual([]);
 });
 
+function mergedAttestation(token: object, data: unknown): object {
+  const ephemeral = memberOf(memberOf(memberOf(data, "token"), "signer"), "ephemeral") === true;
+  // A key that lives as long as the process has no certificate.
+  const base = ephemeral ? {} : token;
+  return { ...Object(data), token: { ...base, ...Object(memberOf(data, "token")) } };
+}
+
 test("every example in the reference configuration is accepted as it stands", () => {
   const withExample = ALL.filter(({ schema }) => Array.isArray(memberOf(schema, "examples")));
   expect(withExample.length).toBeGreaterThan(10);
@@ -55,11 +62,12 @@ test("every example in the reference configuration is accepted as it stands", ()
     const [example] = [memberOf(schema, "examples")].flat();
     const data = path.reduceRight<unknown>((value, name) => ({ [name]: value }), example);
     // Needed by one example each: a chain belongs to a signer, made-up vendors to development.
-    const base = { attestation: { signer: { file: "k" } }, mode: "development" };
+    const token = { signer: { key: { file: "k" } }, certificates: "c" };
+    const base = { attestation: { token }, mode: "development" };
     const [head = ""] = path;
     const merged =
       head === "attestation"
-        ? { ...base, attestation: { ...base.attestation, ...Object(memberOf(data, head)) } }
+        ? { ...base, attestation: mergedAttestation(token, memberOf(data, head)) }
         : { ...base, ...Object(data) };
     expect({ path, faults: loadConfig(stringify(merged)).faults }).toEqual({ path, faults: [] });
   }
