@@ -77,6 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "attestation",
     "attestation/endorsements",
     "attestation/formats",
+    "attestation/reference-values",
     "attestation/verifiers/az-snp-vtpm",
     "attestation/verifiers/az-tdx-vtpm",
     "attestation/verifiers/sample",

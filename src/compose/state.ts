@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { registerManifests } from "../attestation/reference-values/manifest-folder.ts";
 import { ReferenceValues } from "../attestation/reference-values/reference-values.ts";
 import { loadTrustedSigners } from "../attestation/reference-values/signer-files.ts";
 import type { KeywardenConfig } from "../config/load.ts";
@@ -70,6 +71,8 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
     },
     startSignal,
   );
+  const { manifestFolder } = config.referenceValues;
+  if (manifestFolder !== undefined) await registerFolder(referenceValues, manifestFolder, world);
   return {
     secrets,
     policies,
@@ -80,6 +83,18 @@ export async function openState(config: KeywardenConfig, world: World): Promise<
       return referenceValues.snapshot();
     },
   };
+}
+
+/** Nobody stands behind these files but their signers. One that is refused keeps nobody from starting. */
+async function registerFolder(
+  referenceValues: ReferenceValues,
+  folder: string,
+  { log, startSignal }: World,
+): Promise<void> {
+  for (const { file, names, refusal } of await registerManifests(referenceValues, folder, startSignal)) {
+    if (refusal === undefined) log.info({ event: "manifest-registered", file, names: names.slice(0, 20) });
+    else log.error({ event: "manifest-refused", file, reason: refusal });
+  }
 }
 
 /** Whoever registers values hears it as well, if their client shows it; most do not. */

@@ -74,6 +74,12 @@ export const referenceValuesSchema = z
         examples: [[{ name: "acme-firmware", keys: ["trust/acme.pub.pem"], names: ["acme/*"] }]],
       })
       .describe("Whose signed manifests are believed, and which names each of them may set."),
+    manifestFolder: filePath()
+      .optional()
+      .meta({ examples: ["/etc/keywarden/manifests"] })
+      .describe(
+        "Folder of signed manifests that are registered at each start; what nobody above signed is left out.",
+      ),
     dangerouslyAcceptExpired: flag(false).describe(
       "Answer policies with values that have expired, as deployments may expect that never renewed theirs.",
     ),

@@ -5,30 +5,34 @@ import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { nameFault } from "../../storage/document-store.ts";
 
 /** What kinds of faults a message can have; stable, in the member `fault` of a refusal. */
-export type ManifestFault =
-  | "message-malformed"
-  | "version-unsupported"
-  | "type-unsupported"
-  | "payload-too-large"
-  | "payload-malformed"
-  | "unsupported"
-  | "empty"
-  | "too-many-values"
-  | "name-invalid"
-  | "name-ambiguous"
-  | "value-invalid"
-  | "expired"
-  | "not-yet-valid"
-  | "expiry-invalid";
+export const MANIFEST_FAULTS = [
+  "message-malformed",
+  "version-unsupported",
+  "type-unsupported",
+  "payload-too-large",
+  "payload-malformed",
+  "unsupported",
+  "empty",
+  "too-many-values",
+  "name-invalid",
+  "name-ambiguous",
+  "value-invalid",
+  "expired",
+  "not-yet-valid",
+  "expiry-invalid",
+] as const;
+export type ManifestFault = (typeof MANIFEST_FAULTS)[number];
 
 /** Why a manifest that can be read is not believed; stable, in the member `fault` of a refusal. */
-export type TrustFault =
-  | "unsigned"
-  | "signer-unknown"
-  | "name-not-permitted"
-  | "name-taken"
-  | "issue-time-missing"
-  | "superseded";
+export const TRUST_FAULTS = [
+  "unsigned",
+  "signer-unknown",
+  "name-not-permitted",
+  "name-taken",
+  "issue-time-missing",
+  "superseded",
+] as const;
+export type TrustFault = (typeof TRUST_FAULTS)[number];
 
 /** A payload read by the extractor of its type. Nothing in it is stored unless all of it is acceptable. */
 export interface Extraction {

@@ -88,7 +88,7 @@ function checkOwner(
   if (issuedAt === undefined || issuedAt <= currentIssue)
     throw untrusted(
       "superseded",
-      `${shown(name)} holds a value of a later manifest; an administrator can delete it first`,
+      `${shown(name)} holds a value of a manifest that is not older; an administrator can delete it first`,
       { names: [name] },
     );
 }

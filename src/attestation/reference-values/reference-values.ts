@@ -95,7 +95,7 @@ export class ReferenceValues {
       throw malformed("expiry-invalid", "only administrators choose an expiry beside the manifest's own");
     const drafts = this.#drafts(parsed, voucher);
     const { values, leftOut } = parsed.extraction;
-    const stored = await this.#put(drafts, voucher.by, signal);
+    const stored = this.#asStored(drafts) ?? (await this.#put(drafts, voucher.by, signal));
     return {
       names: [...values.keys()],
       values: stored,
@@ -249,6 +249,20 @@ export class ReferenceValues {
     if (expiresAt <= now || expiresAt > now + MAX_LIFETIME_MILLISECONDS)
       throw malformed("expiry-invalid", "the expiry must lie in the future, and at most 20 years ahead");
     return wholeSeconds(expiresAt);
+  }
+
+  /** What is stored already, when a manifest that nobody but its signer stands behind is sent again. */
+  #asStored(drafts: ReadonlyMap<string, EntryDraft>): readonly ReferenceValue[] | undefined {
+    const stored: ReferenceValue[] = [];
+    for (const [name, { provenance, expiresAt }] of drafts) {
+      const current = this.find(name);
+      if (current === undefined || provenance.administrator !== undefined) return undefined;
+      const { payloadDigest, signer } = current.provenance;
+      const same = payloadDigest === provenance.payloadDigest && signer === provenance.signer;
+      if (!same || current.expiresAt !== expiresAt) return undefined;
+      stored.push(current);
+    }
+    return stored;
   }
 
   async #put(

@@ -1,4 +1,10 @@
 import { type Command, Option } from "commander";
+import {
+  MESSAGE_TYPES,
+  type MessageType,
+  messageForFile,
+  messageForValue,
+} from "../../attestation/reference-values/manifest-file.ts";
 import { readJson } from "../../json/read.ts";
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { isObject, writeJson } from "../../json/write.ts";
@@ -6,12 +12,6 @@ import { readAnswer } from "../answers.ts";
 import { type AdminOptions, addAdminOptions, callAdminApi, printResult } from "../connection.ts";
 import { readNamedFileOrInput } from "../files.ts";
 import type { HttpAnswer } from "../http-client.ts";
-import {
-  MESSAGE_TYPES,
-  type MessageType,
-  messageForFile,
-  messageForValue,
-} from "../reference-values/manifest-file.ts";
 import { descriptionText, listOf, listText, registrationText } from "../reference-values/texts.ts";
 import { misuse, type World } from "../world.ts";
 
@@ -79,6 +79,10 @@ function addExpires(command: Command): Command {
 async function registerFile(world: World, file: string, options: RegisterOptions): Promise<void> {
   const content = await readNamedFileOrInput(file, "manifest", world);
   const message = messageForFile(content, options.type, options.expires);
+  if (message === undefined)
+    throw misuse(
+      `The file is none that is recognised; say with --type which it is: ${MESSAGE_TYPES.join(", ")}.`,
+    );
   const answer = await register(options, message);
   world.out(options.json ? `${writeJson(answer ?? {})}\n` : registrationText(answer, `Registered ${file}.`));
 }

@@ -1,8 +1,6 @@
 import { readJson } from "../../json/read.ts";
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { isObject, member, writeJson } from "../../json/write.ts";
-import { misuse } from "../world.ts";
-
 /** What a registration message may carry, as `--type` names it. */
 export const MESSAGE_TYPES = ["sample", "swid", "corim", "in-toto"] as const;
 export type MessageType = (typeof MESSAGE_TYPES)[number];
@@ -12,13 +10,13 @@ export type MessageType = (typeof MESSAGE_TYPES)[number];
  *
  * @param type - as the person said; found out from the content if absent
  * @param expires - RFC 3339
- * @throws CommandFailure (misuse)
+ * @returns `undefined` when the content is nothing that is recognised
  */
 export function messageForFile(
   content: Buffer,
   type: MessageType | undefined,
   expires: string | undefined,
-): JsonObject {
+): JsonObject | undefined {
   const expiration = expires === undefined ? {} : { expiration: expires };
   const json =
     content[0] === OPEN_BRACE || /^\s*\{/.test(content.toString("latin1", 0, 64))
@@ -26,6 +24,7 @@ export function messageForFile(
       : undefined;
   if (type === undefined && json !== undefined && isMessage(json)) return { ...json, ...expiration };
   const found = type ?? typeOf(content, json);
+  if (found === undefined) return undefined;
   return { version: "0.1.0", type: found, payload: content.toString("base64"), ...expiration };
 }
 
@@ -44,7 +43,7 @@ function isMessage(value: JsonObject): boolean {
   return typeof member(value, "type") === "string" && typeof member(value, "payload") === "string";
 }
 
-function typeOf(content: Buffer, json: JsonObject | undefined): MessageType {
+function typeOf(content: Buffer, json: JsonObject | undefined): MessageType | undefined {
   if (json !== undefined) {
     const isStatement = member(json, "payloadType") !== undefined || member(json, "_type") !== undefined;
     return isStatement ? "in-toto" : "sample";
@@ -52,9 +51,7 @@ function typeOf(content: Buffer, json: JsonObject | undefined): MessageType {
   if (/^(?:\xef\xbb\xbf)?\s*</.test(content.toString("latin1", 0, 64))) return "swid";
   // The tags 500 to 502 and 18, with which every CoRIM begins.
   if (content[0] === 0xd2 || (content[0] === 0xd9 && content[1] === 0x01)) return "corim";
-  throw misuse(
-    `The file is none that is recognised; say with --type which it is: ${MESSAGE_TYPES.join(", ")}.`,
-  );
+  return undefined;
 }
 
 /** A message of type `sample` that sets one value. */
