@@ -35,11 +35,16 @@ const OF_THEIR_DATA: ReadonlySet<number> = new Set([
  * not bound must not be believed.
  */
 export function isBound(event: LogEvent, algorithm: HashName): boolean {
+  return boundPart(event, algorithm) !== undefined;
+}
+
+/** The bytes that the digest is of: the event's data, a part of it, or what its text stands for. */
+export function boundPart(event: LogEvent, algorithm: HashName): Buffer | undefined {
   const digest = digestFor(event, algorithm);
-  if (digest === undefined) return false;
+  if (digest === undefined) return undefined;
   const hex = digest.toString("hex");
-  if (digestHex(algorithm, event.data) === hex) return true;
-  return otherData(event).some((data) => digestHex(algorithm, data) === hex);
+  if (digestHex(algorithm, event.data) === hex) return event.data;
+  return otherData(event).find((data) => digestHex(algorithm, data) === hex);
 }
 
 /** Data that a type's digest covers instead of the whole. */

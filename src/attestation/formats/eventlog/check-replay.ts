@@ -5,7 +5,7 @@ import { equalBytes } from "../../../crypto/bytes.ts";
 import { type HashName, hashOf } from "./algorithms.ts";
 import { type DigestFault, digestFault } from "./bound-data.ts";
 import type { EventLog, LogEvent, RegisterKind } from "./event-log.ts";
-import { findBreak } from "./find-break.ts";
+import { findBreak, SEARCH_HASHES, type SearchBudget } from "./find-break.ts";
 import {
   digestFor,
   initialValue,
@@ -51,10 +51,9 @@ export interface ReplayReport {
 export interface CheckReplayOptions extends ReplayOptions {
   /** Registers that go on being extended after the quote: the first events of the log may be all that is attested. */
   readonly prefixAllowed?: (register: number) => boolean;
+  /** Whether to search for the event at which log and register part; default true. */
+  readonly explain?: boolean;
 }
-
-/** Mismatching registers of which the broken event is searched for: the search costs many hashes. */
-const MOST_SEARCHES = 24;
 
 /**
  * Replays `log` and compares it with `quoted`, the register values of one bank that a signature vouches for. Every
@@ -77,6 +76,7 @@ export function checkReplay(
   const states = new Map<number, RegisterState>();
   const attested = new Map<number, number>();
   const mismatches: Mismatch[] = [];
+  const budget = { hashes: options.explain === false ? 0 : SEARCH_HASHES };
   for (const [register, walk] of [...walks].sort(([a], [b]) => a - b)) {
     const prefix = options.prefixAllowed?.(register) === true;
     const state = stateOf(walk, prefix);
@@ -84,7 +84,7 @@ export function checkReplay(
     if (state === "match") attested.set(register, Number.POSITIVE_INFINITY);
     if (state === "prefix") attested.set(register, walk.lastMatch ?? -1);
     if (state === "mismatch" && walk.quoted !== undefined)
-      mismatches.push(explain(log, walk, algorithm, kind, mismatches.length < MOST_SEARCHES));
+      mismatches.push(explain(log, walk, algorithm, kind, budget));
   }
   const covers = (event: LogEvent) =>
     event.extends &&
@@ -150,10 +150,10 @@ function explain(
   walk: Walk,
   algorithm: HashName,
   kind: RegisterKind,
-  search: boolean,
+  budget: SearchBudget,
 ): Mismatch {
   const expected = walk.quoted ?? Buffer.alloc(hashOf(algorithm).size);
-  const found = search ? findBreak(log, walk, algorithm, kind) : undefined;
+  const found = findBreak(log, walk, algorithm, kind, budget);
   return {
     register: walk.register,
     expected,

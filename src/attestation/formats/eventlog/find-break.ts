@@ -19,11 +19,20 @@ export interface Break {
 /** A register with more events is not searched: the trials are as many as the events' square. */
 const MOST_EVENTS_SEARCHED = 192;
 
+/** Hashes that may still be spent on searching; shared by the registers of one comparison. */
+export interface SearchBudget {
+  hashes: number;
+}
+
+/** About a tenth of a second: whoever sends wrong logs must not be able to keep a processor busy. */
+export const SEARCH_HASHES = 200_000;
+
 export function findBreak(
   log: EventLog,
   walk: Walk,
   algorithm: HashName,
   kind: RegisterKind,
+  budget: SearchBudget,
 ): Break | undefined {
   const { quoted } = walk;
   if (walk.withoutDigest !== undefined)
@@ -36,7 +45,13 @@ export function findBreak(
     return at(log, first.index, "is not in the register: it was never extended");
   if (walk.lastMatch !== undefined) return afterMatch(log, events, walk.lastMatch);
   if (quoted === undefined || events.length > MOST_EVENTS_SEARCHED) return undefined;
-  const chain = new Chain(initialValue(log, walk.register, algorithm, kind), quoted, algorithm, events);
+  const chain = new Chain(
+    initialValue(log, walk.register, algorithm, kind),
+    quoted,
+    algorithm,
+    events,
+    budget,
+  );
   return search(log, chain);
 }
 
@@ -69,8 +84,17 @@ class Chain {
   readonly #quoted: Buffer;
   readonly last: Buffer;
 
-  constructor(initial: Buffer, quoted: Buffer, algorithm: HashName, events: readonly LogEvent[]) {
+  readonly #budget: SearchBudget;
+
+  constructor(
+    initial: Buffer,
+    quoted: Buffer,
+    algorithm: HashName,
+    events: readonly LogEvent[],
+    budget: SearchBudget,
+  ) {
     this.algorithm = algorithm;
+    this.#budget = budget;
     this.#quoted = quoted;
     this.events = events;
     this.digests = events.map((event) => digestFor(event, algorithm) ?? Buffer.alloc(0));
@@ -84,6 +108,8 @@ class Chain {
 
   /** Whether the register comes out right if `instead` stands where the events from `from` to `to` (exclusive) do. */
   holdsWith(from: number, to: number, instead: readonly Buffer[]): boolean {
+    this.#budget.hashes -= instead.length + this.digests.length - to;
+    if (this.#budget.hashes < 0) return false;
     const register = new Register(this.algorithm, this.#before[from] ?? this.last);
     for (const digest of instead) register.extend(digest);
     for (let i = to; i < this.digests.length; i++) register.extend(this.digests[i] ?? Buffer.alloc(0));
