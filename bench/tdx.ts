@@ -7,21 +7,10 @@ import type { DcapCollateral } from "../src/attestation/formats/dcap/collateral.
 import { fixedCollateral } from "../src/attestation/formats/dcap/fixed-collateral.ts";
 import { tdxSection } from "../src/attestation/verifiers/tdx/settings.ts";
 import { TdxVerifier } from "../src/attestation/verifiers/tdx/verify.ts";
-import { issueIntelCertificate, pckExtension } from "../src/dev/intel-certificates.ts";
 import { p1363 } from "../src/dev/intel-quote.ts";
 import type { JsonValue } from "../src/json/value.ts";
-import {
-  caName,
-  KEYS,
-  LEAF_NAME,
-  type Made,
-  make,
-  NOW,
-  PCK,
-  pem,
-  validity,
-} from "../test/support/fake-intel/index.ts";
-import { LEAF } from "../test/support/fake-intel/stories-evidence.ts";
+import { KEYS, type Made, make, NOW } from "../test/support/fake-intel/index.ts";
+import { quoteFor, quoteOfAnother, SIGNED_BYTES } from "../test/support/fake-intel/machine.ts";
 import type { Row } from "./table.ts";
 
 const QUOTES = 64;
@@ -31,12 +20,6 @@ const NEVER = new AbortController().signal;
 const GOAL_CACHED = 1350 / 1200;
 /** Verifications a second. */
 const GOAL_NEW_CHAIN = 350;
-
-/** Bytes of a version 4 quote with a TD report 1.0. */
-const REPORT_DATA_AT = 48 + 520;
-const SIGNED_BYTES = 48 + 584;
-const OUTER_AT = SIGNED_BYTES + 4 + 64 + 64;
-const CHAIN_AT = OUTER_AT + 6 + 384 + 64 + 2 + 32;
 
 interface Guest {
   readonly evidence: JsonValue;
@@ -48,7 +31,7 @@ export async function benchTdx(quick: boolean): Promise<readonly Row[]> {
   const fleet = Array.from({ length: QUOTES }, () => guestOf(made.quote));
   const strangers: Guest[] = [];
   for (let at = 0; at < (quick ? PLATFORMS / 10 : PLATFORMS); at++)
-    strangers.push(guestOf(withChain(made.quote, await newChain(made, at))));
+    strangers.push(guestOf(await quoteOfAnother(made, (0x10_0000 + at).toString(16))));
   const rawBefore = rawMilliseconds();
   const cold = await cpuMilliseconds(quick ? 50 : 500, (at) => verifierOf(made)(fleet[at % QUOTES]));
   const warm = verifierOf(made);
@@ -79,36 +62,11 @@ function row(what: string, milliseconds: number, raw: number, signatures: number
   };
 }
 
-/** Another guest of the same machine: report data and signature are its own. */
+/** Another guest of the machine: report data and signature are its own. */
 function guestOf(quote: Buffer): Guest {
-  const bytes = Buffer.from(quote);
   const reportData = Buffer.concat([randomBytes(48), Buffer.alloc(16)]);
-  reportData.copy(bytes, REPORT_DATA_AT);
-  p1363(KEYS.attestation, bytes.subarray(0, SIGNED_BYTES)).copy(bytes, SIGNED_BYTES + 4);
-  return { evidence: { quote: bytes.toString("base64"), cc_eventlog: null }, reportData };
-}
-
-/** The chain of another machine, whose PCK certificate was made for the same key. */
-async function newChain({ intermediate, root }: Made, at: number): Promise<Buffer> {
-  const leaf = await issueIntelCertificate({
-    ...validity(2000),
-    subject: LEAF_NAME,
-    issuer: caName(),
-    serial: (0x10_0000 + at).toString(16),
-    publicKey: createPublicKey(KEYS.pck),
-    signingKey: KEYS.ca,
-    extensions: [...LEAF, pckExtension(PCK)],
-  });
-  return Buffer.concat([pem(leaf, intermediate, root), Buffer.alloc(1)]);
-}
-
-function withChain(quote: Buffer, chain: Buffer): Buffer {
-  const head = Buffer.from(quote.subarray(0, CHAIN_AT + 6));
-  head.writeUInt32LE(chain.length, CHAIN_AT + 2);
-  const inner = CHAIN_AT + 6 + chain.length - OUTER_AT - 6;
-  head.writeUInt32LE(inner, OUTER_AT + 2);
-  head.writeUInt32LE(inner + 64 + 64 + 6, SIGNED_BYTES);
-  return Buffer.concat([head, chain]);
+  const evidence = { quote: quoteFor({ quote }, reportData).toString("base64"), cc_eventlog: null };
+  return { evidence, reportData };
 }
 
 /** A verifier that knows nothing yet, with its own copy of the collateral, for results are remembered per buffer. */

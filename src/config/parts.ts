@@ -78,14 +78,17 @@ export function serviceOrigin(): z.ZodString {
 }
 
 function isServiceOrigin(text: string): boolean {
+  return isServiceUrl(text) && new URL(text).pathname === "/" && !/[?#]/.test(text);
+}
+
+/** The same with a path, for what lies at one place. */
+export function serviceUrl(): z.ZodString {
+  return z.string().refine(isServiceUrl, "must be an https:// URL without user name and password");
+}
+
+function isServiceUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const url = new URL(text);
-  const loopback = ["127.0.0.1", "[::1]", "localhost"].includes(url.hostname);
-  const bare =
-    url.pathname === "/" &&
-    url.search === "" &&
-    url.hash === "" &&
-    url.username === "" &&
-    url.password === "";
-  return bare && (url.protocol === "https:" || (url.protocol === "http:" && loopback));
+  const { protocol, hostname, username, password } = new URL(text);
+  const loopback = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);
+  return username === "" && password === "" && (protocol === "https:" || (protocol === "http:" && loopback));
 }

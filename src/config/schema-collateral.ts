@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { count, filePath, httpsUrl, seconds, secretReference, serviceOrigin } from "./parts.ts";
+import { count, filePath, seconds, secretReference, serviceOrigin, serviceUrl } from "./parts.ts";
 
 /** Where Intel's statements may come from, in the words of the configuration. */
 const INTEL_SOURCES = ["offline", "pccs", "pcs"] as const;
@@ -31,7 +31,7 @@ const pcsSchema = z
       .describe(
         "Origin of Intel's service or of your own caching proxy for it; no other host is ever asked.",
       ),
-    rootCrlUrl: httpsUrl()
+    rootCrlUrl: serviceUrl()
       .default("https://certificates.trustedservices.intel.com/IntelSGXRootCA.der")
       .describe("The root's revocation list, which lies on a host of its own."),
     apiKey: secretReference()

@@ -22,8 +22,13 @@ export class FakeKds {
     return `http://127.0.0.1:${port}`;
   }
 
-  async stop(): Promise<void> {
+  /** Whoever waits for an answer gets none. */
+  closeConnections(): void {
     this.#server?.closeAllConnections();
+  }
+
+  async stop(): Promise<void> {
+    this.closeConnections();
     await new Promise((resolve) => this.#server?.close(resolve));
   }
 }

@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { piecesFor } from "../../src/attestation/endorsements/intel-pieces.ts";
+import type { Attester } from "../../src/cli/guest/attester.ts";
+import { Refused } from "../../src/cli/guest/refusal.ts";
+import { answer, hang } from "../support/fake-amd/kds.ts";
+import { FMSPC, type Made, pem } from "../support/fake-intel/index.ts";
+import { attesterOf, machineAt, quoteFor, quoteOfAnother } from "../support/fake-intel/machine.ts";
+import { FakePcs } from "../support/fake-intel/service.ts";
+import { attestOutcome, outcomeOf, type Product, product } from "../support/product.ts";
+
+/**
+ * The whole server with one place for appraisals, in front of a provisioning service that does what a test tells it:
+ * nobody's guests may suffer from the service of others.
+ */
+let machine: Made;
+let pcs: FakePcs;
+let server: Product;
+let folder: string;
+
+const PATH = "default/key/one";
+/** Let in whoever verified: which TCB level is good enough is not what these tests are about. */
+const RELEASE = 'package policy\ndefault allow := false\nallow if input["submods"]\n';
+
+beforeAll(async () => {
+  machine = await machineAt(Date.now());
+  folder = mkdtempSync(join(tmpdir(), "keywarden-intel-e2e-"));
+  pcs = new FakePcs();
+  const url = await pcs.start();
+  server = await product({
+    vendor: false,
+    attestation: "maxConcurrent: 1, maxWaiting: 64",
+    files: { "intel-root.pem": pem(machine.root).toString() },
+    sections: `dev: { dangerouslyUseDevTrustAnchors: { intel: [ intel-root.pem ] } }
+collateral:
+  intel:
+    timeoutSeconds: 30
+    negativeCacheSeconds: 1
+    pcs: { baseUrl: "${url}", rootCrlUrl: "${url}/root.der" }
+`,
+  });
+  await server.provision(PATH, "the secret", RELEASE);
+});
+
+afterAll(async () => {
+  await server.close();
+  await pcs.stop();
+  rmSync(folder, { recursive: true });
+});
+
+function goodDay(fmspc = FMSPC): void {
+  const { tcbInfo, tcbInfoIssuerChain, qeIdentity, pckCrl, rootCaCrl } = machine.collateral;
+  const bodies = [tcbInfo, qeIdentity, pckCrl, rootCaCrl];
+  for (const [at, name] of piecesFor({ tee: "tdx", fmspc, ca: "platform" }).entries())
+    pcs.says(name, {
+      body: bodies[at] ?? Buffer.alloc(0),
+      issuerChain: name.kind === "pck-crl" ? pem(machine.intermediate, machine.root) : tcbInfoIssuerChain,
+    });
+}
+
+/** A guest on a machine of another kind, that Intel's service was never asked about. */
+async function stranger(at: number): Promise<Attester> {
+  const quote = await quoteOfAnother(machine, (0x7000 + at).toString(16), Buffer.from([at, 1, 2, 3, 4, 5]));
+  return {
+    tee: "tdx",
+    collect: async ({ reportData }) => ({
+      quote: quoteFor({ quote }, reportData).toString("base64"),
+      cc_eventlog: null,
+    }),
+  };
+}
+
+const attested = (attester: Attester) => attestOutcome(server.guest({ attester }));
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate);
+}
+
+describe("TDX guests", () => {
+  test("are believed with what Intel's service states, and get their secret", async () => {
+    goodDay();
+    const outcome = await outcomeOf(server.guest({ attester: attesterOf(machine) }), PATH);
+    expect(outcome.toString()).toBe("the secret");
+  });
+
+  test("E4 go on while the service hangs for others, although there is one place for appraisals only", async () => {
+    const before = pcs.asked.length;
+    pcs.does({ kind: "tcb-info", tee: "tdx", fmspc: "010102030405" }, hang);
+    pcs.does({ kind: "tcb-info", tee: "tdx", fmspc: "020102030405" }, hang);
+    const impatient = new AbortController();
+    const stuck = Promise.all(
+      [await stranger(1), await stranger(2)].map(async (attester) => {
+        const outcome = await attested(attester);
+        impatient.abort();
+        return outcome;
+      }),
+    );
+    await until(() => pcs.asked.length === before + 2);
+    for (let i = 0; i < 3; i++) expect(await attested(attesterOf(machine))).not.toBeInstanceOf(Refused);
+    expect(impatient.signal.aborted).toBe(false);
+    pcs.closeConnections();
+    for (const outcome of await stuck)
+      expect(outcome).toMatchObject({ status: 503, answer: { code: "collateral-unavailable" } });
+  });
+
+  test("E5 of a machine that the service lies about are refused as unavailable, not as forged", async () => {
+    pcs.says(
+      { kind: "tcb-info", tee: "tdx", fmspc: "030102030405" },
+      {
+        body: machine.collateral.tcbInfo,
+        issuerChain: machine.collateral.tcbInfoIssuerChain,
+      },
+    );
+    expect(await attested(await stranger(3))).toMatchObject({
+      status: 503,
+      answer: { code: "collateral-unavailable" },
+    });
+  });
+
+  test("of a machine that Intel does not know are refused for good", async () => {
+    pcs.does({ kind: "tcb-info", tee: "tdx", fmspc: "040102030405" }, answer(404));
+    expect(await attested(await stranger(4))).toMatchObject({
+      status: 401,
+      answer: { code: "evidence-rejected" },
+    });
+  });
+
+  test("E6 nothing but the configured service was asked, and only its fixed paths", () => {
+    expect(pcs.asked.length).toBeGreaterThan(0);
+    for (const url of pcs.asked)
+      expect(url).toMatch(
+        /^\/(?:root\.der|(?:tdx|sgx)\/certification\/v4\/(?:tcb\?fmspc=[0-9a-f]{12}&update=early|qe\/identity\?update=early|pckcrl\?ca=platform&encoding=der))$/,
+      );
+  });
+});
