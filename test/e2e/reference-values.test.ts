@@ -1,5 +1,8 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { writeJson } from "../../src/json/write.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { type LiveServer, liveServer } from "../support/live-server.ts";
 import {
   corim,
@@ -35,11 +38,21 @@ const SECTION = `referenceValues:
 `;
 
 let live: LiveServer;
+let manifests: { path: string; dispose(): Promise<void> };
 beforeAll(async () => {
   const pem = acme.publicKey.export({ type: "spki", format: "pem" }).toString();
-  live = await liveServer({ vendor: false, sections: SECTION, files: { "acme.pub.pem": pem } });
+  manifests = await temporaryFolder();
+  const values = { "acme/mounted": ["ef"] };
+  const predicate = { issuedAt: new Date(Date.now() - 1000).toISOString(), values };
+  writeFileSync(join(manifests.path, "good"), envelope(statement({ predicate }), acme.privateKey));
+  writeFileSync(join(manifests.path, "bad"), envelope(statement({ predicate }), stranger.privateKey));
+  const sections = `${SECTION}  manifestFolder: ${manifests.path}\n`;
+  live = await liveServer({ vendor: false, sections, files: { "acme.pub.pem": pem } });
 }, 60_000);
-afterAll(() => live.close());
+afterAll(async () => {
+  await live.close();
+  await manifests.dispose();
+});
 
 async function run(...argv: readonly string[]) {
   const { code, out, err } = await live.administer(["reference-value", ...argv]);
@@ -54,6 +67,16 @@ async function json(...argv: readonly string[]): Promise<unknown> {
 }
 
 const describeValue = (name: string) => json("get", name, "--provenance");
+
+test("a signed manifest of the folder is there when the server has started, another is not", async () => {
+  expect(await describeValue("acme/mounted")).toMatchObject({
+    value: ["ef"],
+    by: "signer:acme",
+    provenance: { vouchedBy: "signer", signer: "acme", source: "in-toto" },
+  });
+  expect((await run("list")).out).toBe("acme/mounted\n");
+  expect((await run("delete", "acme/mounted")).code).toBe(0);
+});
 
 describe("AS-085 D2 names", () => {
   test.each(NAMES)(
