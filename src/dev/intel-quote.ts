@@ -102,7 +102,7 @@ function descriptor({ version, tee, report }: QuoteSpec): Buffer {
 }
 
 /** x and y of an EC key on P-256. */
-export function publicPoint(key: KeyObject): Buffer {
+function publicPoint(key: KeyObject): Buffer {
   const { x = "", y = "" } = key.export({ format: "jwk" });
   return Buffer.concat([Buffer.from(x, "base64url"), Buffer.from(y, "base64url")]);
 }

@@ -2,16 +2,7 @@
  * Faults in the parts of the Rego engine where a fault would release a secret: each is one replacement in the
  * source, and the tests have to notice every one of them.
  */
-export interface Mutant {
-  /** What goes wrong, as an administrator would find it. */
-  readonly name: string;
-  readonly file: string;
-  /** Occurs exactly once in the file. */
-  readonly find: string;
-  readonly replace: string;
-  /** Also tried in the short form. */
-  readonly short?: true;
-}
+import type { Mutant } from "../support/seeded-faults.ts";
 
 const REGO = "src/policy/rego";
 const STEPS = `${REGO}/compile/steps.ts`;

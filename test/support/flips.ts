@@ -1,7 +1,7 @@
 /** Bits of evidence, flipped one by one. */
 import { EvidenceRejected } from "../../src/attestation/verifier.ts";
 
-export interface FlipOptions {
+interface FlipOptions {
   /** Byte ranges that nothing signs or binds: [from, to). */
   readonly unsigned?: readonly (readonly [number, number])[];
   /** Every how many bits; 1: all. Odd numbers meet every bit position. */

@@ -126,7 +126,7 @@ export function authorityFault(authority: Certificate, root: Certificate): strin
 }
 
 /** @returns undefined when `issuer` issued `certificate` and both have Intel's profile; a sentence otherwise */
-export function issueFault(certificate: Certificate, issuer: Certificate): string | undefined {
+function issueFault(certificate: Certificate, issuer: Certificate): string | undefined {
   const fault = profileFault(certificate) ?? profileFault(issuer);
   if (fault !== undefined) return fault;
   const name = commonName(certificate);

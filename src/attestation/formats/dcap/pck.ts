@@ -12,8 +12,8 @@ import {
 } from "../../../crypto/der.ts";
 
 const SGX_EXTENSIONS = "1.2.840.113741.1.13.1";
-export const SGX_TYPES = ["Standard", "Scalable", "Scalable with Integrity"] as const;
-export type SgxType = (typeof SGX_TYPES)[number];
+const SGX_TYPES = ["Standard", "Scalable", "Scalable with Integrity"] as const;
+type SgxType = (typeof SGX_TYPES)[number];
 
 /** What Intel certified about a platform at one TCB. */
 export interface PckPlatform {

@@ -16,7 +16,7 @@ import {
 } from "./reports.ts";
 
 export const MAX_QUOTE_BYTES = 64 * 1024;
-export const QUOTE_HEADER_BYTES = 48;
+const QUOTE_HEADER_BYTES = 48;
 const INTEL_QE_VENDOR = "939a7233f79c4ca9940a0db3957f0607";
 const ECDSA_P256 = 2;
 const TEE_SGX = 0;

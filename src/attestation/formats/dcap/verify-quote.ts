@@ -60,8 +60,8 @@ export class DcapVerifier {
   }
 
   /**
-   * Reads the quote of a TD and verifies it up to a pinned root: chain, validity, quoting enclave, signature. No network, unless
-   * the quote names its PCK certificate instead of carrying it.
+   * Reads the quote of a TD and verifies it up to a pinned root: chain, validity, quoting enclave, signature. No
+   * network, unless the quote names its PCK certificate instead of carrying it.
    *
    * @throws EvidenceRejected; KbsError `collateral-unavailable`
    */
@@ -189,7 +189,7 @@ export class DcapVerifier {
 }
 
 /** What to ask for; all of it is certified. */
-export function queryOf({ quote, chain }: AttestedQuote): DcapCollateralQuery {
+function queryOf({ quote, chain }: AttestedQuote): DcapCollateralQuery {
   return { tee: quote.tee, fmspc: chain.platform.fmspc, ca: chain.ca };
 }
 
@@ -228,7 +228,7 @@ function checkQeBinding(quote: Quote): void {
   throw new DcapFault("qe-binding", `REPORTDATA ${reportData.toString("hex")}`);
 }
 
-/** Digest over everything that the two checks of the quoting enclave look at, each part with its length. */
+/** Digest over everything that the two checks of the quoting enclave look at; all parts but the last have one size. */
 function enclaveKey(quote: Quote, { leaf }: PckChain): string {
   const hash = createHash("sha256").update(leaf.fingerprint).update(quote.attestationKey);
   hash.update(quote.qeReportBytes).update(quote.qeReportSignature).update(quote.qeAuthData);
