@@ -1,10 +1,11 @@
 import type { VerifierConfigs } from "../config/verifier-sections.ts";
 import { openAmdEndorsements } from "./endorsements/amd-endorsements.ts";
-import { readAuthorities } from "./endorsements/tpm-authorities.ts";
+import { readAuthorities, readImaPolicy } from "./endorsements/tpm-authorities.ts";
 import type { UpstreamWorld } from "./endorsements/upstream.ts";
 import type { DcapCollateralSource } from "./formats/dcap/collateral.ts";
 import { fixedCollateral } from "./formats/dcap/fixed-collateral.ts";
 import { pinnedDcapTrustAnchors } from "./formats/dcap/trust-anchors.ts";
+import { inlineAppraiser, type LogAppraiser } from "./formats/eventlog/index.ts";
 import type { AmdEndorsements } from "./formats/sev-snp/endorsements.ts";
 import {
   addTrustAnchors,
@@ -32,6 +33,8 @@ export interface VerifierWorld extends UpstreamWorld {
   readonly intelCollateral?: DcapCollateralSource;
   /** Attestation keys of machines that were enrolled; absent: none were. */
   readonly enrolledAks?: AkRegistry;
+  /** Who appraises event logs; absent: the thread that verifies. */
+  readonly logs?: LogAppraiser;
 }
 
 /** What several drivers open together, when the first of them needs it. */
@@ -89,13 +92,15 @@ function create<Config, Source>(
 }
 
 async function openTpmTrust(
-  { ekAuthorities, akAuthorities }: TpmSettings,
-  { enrolledAks }: VerifierWorld,
+  { ekAuthorities, akAuthorities, imaPolicy }: TpmSettings,
+  { enrolledAks, logs }: VerifierWorld,
 ): Promise<TpmTrust> {
   return {
     ekAuthorities: await readAuthorities(ekAuthorities),
     akAuthorities: await readAuthorities(akAuthorities),
     enrolled: enrolledAks ?? NO_ENROLMENTS,
+    logs: logs ?? inlineAppraiser(),
+    imaPolicy: imaPolicy === undefined ? undefined : await readImaPolicy(imaPolicy),
   };
 }
 

@@ -19,6 +19,7 @@ import type { SigningKeys } from "../tokens/signing-keys.ts";
 import { parsePointer } from "../tokens/tee-key.ts";
 import { openTrustedIssuers, ownIssuer } from "../tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
+import { LogPool } from "../workers/log-pool.ts";
 import { openIntel } from "./intel-collateral.ts";
 import { openTokenKeys } from "./token-keys.ts";
 import type { World } from "./world.ts";
@@ -109,6 +110,7 @@ export async function openVerifierMap(
   const verifiers = await openVerifiers(config.verifiers, {
     ...upstreams,
     enrolledAks,
+    logs: new LogPool(),
     intelCollateral: await openIntel(config, world, upstreams),
     devTrustAnchorsPem: { snp: await Promise.all(snp.map((file) => readFile(file, "utf8"))) },
   });

@@ -1,3 +1,4 @@
+import { inlineAppraiser } from "../attestation/formats/eventlog/index.ts";
 import { type AkRegistry, NO_ENROLMENTS } from "../attestation/formats/tpm2/ak-registry.ts";
 import { authoritiesFromPem } from "../attestation/formats/tpm2/certificate-chain.ts";
 import type { Verification } from "../attestation/verifier.ts";
@@ -13,12 +14,14 @@ export interface VerifyTpmOptions {
   readonly initDataDigest?: Uint8Array;
   /** The time to judge certificates at. */
   readonly at: Date;
-  /** Members of `verifiers.tpm` of the configuration; absent ones have its defaults, the files with authorities aside. */
+  /** Members of `verifiers.tpm` of the configuration; absent ones have its defaults, those that name files aside. */
   readonly settings?: unknown;
   /** PEM texts of TPM manufacturers whose endorsement keys count. */
   readonly ekAuthoritiesPem?: readonly string[];
   /** PEM texts of authorities whose certificates make an attestation key certified. */
   readonly akAuthoritiesPem?: readonly string[];
+  /** Files that may have run: a Keylime runtime policy or lines of sha256sum. Absent: IMA lists are not judged by it. */
+  readonly imaPolicy?: Uint8Array;
   /** Enrolled attestation keys, and the clocks of their last quotes. */
   readonly enrolled?: AkRegistry;
 }
@@ -38,6 +41,8 @@ export async function verifyTpm(
     ekAuthorities: authoritiesFromPem(options.ekAuthoritiesPem ?? []),
     akAuthorities: authoritiesFromPem(options.akAuthoritiesPem ?? []),
     enrolled: options.enrolled ?? NO_ENROLMENTS,
+    logs: inlineAppraiser(),
+    imaPolicy: options.imaPolicy,
   };
   const settings = parseSettings(tpmSection, options.settings);
   const verifier = new TpmVerifier(settings, trust, () => options.at.getTime());

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, test } from "@jest/globals";
 import { NO_MATERIAL, offlineEndorsements } from "../../src/attestation/endorsements/amd-material.ts";
+import { inlineAppraiser } from "../../src/attestation/formats/eventlog/index.ts";
 import { pinnedTrustAnchors } from "../../src/attestation/formats/sev-snp/trust-anchors.ts";
 import { NO_ENROLMENTS } from "../../src/attestation/formats/tpm2/ak-registry.ts";
 import type { Expected, Verifier } from "../../src/attestation/verifier.ts";
@@ -101,7 +102,9 @@ describe.each([
       find: async () => ({ ...enrolled, status: "approved", ekTrust: "listed" }) as const,
       recordClock: async () => true,
     };
-    const trust = { ekAuthorities: { pinned: [] }, akAuthorities: { pinned: [] }, enrolled: registry };
+    const none = { pinned: [] };
+    const world = { logs: inlineAppraiser(), imaPolicy: undefined };
+    const trust = { ekAuthorities: none, akAuthorities: none, enrolled: registry, ...world };
     const strict = new TpmVerifier(tpmSettings(), trust, () => NOW);
     await sweep(made.publicArea, strict, (bytes) => ({
       ...made.evidence,

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { DerError } from "../../crypto/der.ts";
 import { looksLikePem, writePem } from "../../crypto/pem.ts";
 import { KbsError } from "../../errors.ts";
+import { ImaPolicyError, parseImaPolicy } from "../formats/ima/index.ts";
 import { authoritiesFromPem, type CertificateAuthorities } from "../formats/tpm2/certificate-chain.ts";
 
 const MAX_FILES = 1024;
@@ -19,6 +20,25 @@ export async function readAuthorities(paths: readonly string[]): Promise<Certifi
   if (files.length > MAX_FILES) throw unavailable(`more than ${MAX_FILES} files of certificate authorities`);
   const pinned = await Promise.all(files.map(readFileOf));
   return { pinned: pinned.flatMap((authorities) => authorities.pinned) };
+}
+
+/**
+ * Reads an operator's IMA policy, and finds out at the start whether it is one.
+ *
+ * @returns the document as it lies there
+ * @throws KbsError `collateral-unavailable`
+ */
+export async function readImaPolicy(path: string): Promise<Buffer> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw unavailable(`${path} cannot be read`, cause);
+  });
+  try {
+    parseImaPolicy(bytes);
+    return bytes;
+  } catch (cause) {
+    if (!(cause instanceof ImaPolicyError)) throw cause;
+    throw unavailable(`${path} is no IMA policy: ${cause.message}`, cause);
+  }
 }
 
 async function filesAt(path: string): Promise<string[]> {

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "@jest/globals";
+import { inlineAppraiser } from "../../../src/attestation/formats/eventlog/index.ts";
 import { NO_ENROLMENTS } from "../../../src/attestation/formats/tpm2/ak-registry.ts";
 import { readAttest } from "../../../src/attestation/formats/tpm2/attest.ts";
 import { judgeClock } from "../../../src/attestation/formats/tpm2/clock.ts";
@@ -17,7 +18,13 @@ const file = (...parts: string[]) => readFileSync(path(...parts));
 const json = (...parts: string[]) => readJson(file(...parts)) as JsonObject;
 const names = (folder: string) => readdirSync(path(folder)).sort();
 
-const NOTHING = { ekAuthorities: { pinned: [] }, akAuthorities: { pinned: [] }, enrolled: NO_ENROLMENTS };
+const NOTHING = {
+  ekAuthorities: { pinned: [] },
+  akAuthorities: { pinned: [] },
+  enrolled: NO_ENROLMENTS,
+  logs: inlineAppraiser(),
+  imaPolicy: undefined,
+};
 /** The first 32 bytes of a SHA-384, as the data's description says. */
 const NONCE = createHash("sha384").update("runtime-data-example-1").digest();
 
@@ -189,6 +196,26 @@ describeShared("a quote with its event log", "fixtures/tpm/with-logs", () => {
     expect(claims["uefi_event_logs"]).toBeInstanceOf(Array);
     expect(claims["eventlog"]).toMatchObject({ replayed: { 0: "match", 7: "match", 14: "match" } });
     expect(claims["unexplained_pcrs"]).toEqual([10]);
+  });
+
+  const ima = file("with-logs", "ima-ascii-75-lines.txt");
+  const withIma = (list: Buffer) => ({
+    ...quote,
+    event_log: log.toString("base64"),
+    ima_log: list.toString("base64"),
+  });
+
+  test("PCR 10 vouches for the first 60 of 75 records, and nothing is left unexplained", async () => {
+    const claims = claimsOf(await run(withIma(ima), nonce));
+    expect(claims["ima"]).toMatchObject({ records: 75, attested: 60, violations: 0 });
+    expect(claims["unexplained_pcrs"]).toEqual([]);
+  });
+
+  test("B23 an IMA list with a record changed is refused", async () => {
+    const text = ima.toString("latin1").split("\n");
+    const changed = text.map((line, i) => (i === 30 ? line.replace(/[0-9a-f]{40}/, "ab".repeat(20)) : line));
+    expect(await run(withIma(Buffer.from(changed.join("\n"), "latin1")), nonce)).toBe("ima-log");
+    expect(await run(withIma(Buffer.from(text.slice(0, 59).join("\n"), "latin1")), nonce)).toBe("ima-log");
   });
 
   test("B23 a log without its last event is refused", async () => {

@@ -1,5 +1,6 @@
 /** A TPM in software, as far as a quote shows it: keys, banks of PCRs, quotes, certificates, enrolments. */
 import { createHash, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { inlineAppraiser } from "../../../src/attestation/formats/eventlog/index.ts";
 import type { AkRegistry, EnrolledAk } from "../../../src/attestation/formats/tpm2/ak-registry.ts";
 import { BANKS, type BankName, type HashName } from "../../../src/attestation/formats/tpm2/algorithms.ts";
 import { authoritiesFromPem } from "../../../src/attestation/formats/tpm2/certificate-chain.ts";
@@ -114,6 +115,7 @@ export interface TpmStory {
   /** Absent authorities are not configured. */
   readonly ekAuthorities?: boolean;
   readonly akAuthorities?: boolean;
+  readonly imaPolicy?: Uint8Array;
   readonly registry?: (right: AkRegistry) => AkRegistry;
 }
 
@@ -292,6 +294,8 @@ export async function tpmVerifier(story: TpmStory, made: MadeQuote): Promise<Tpm
     ekAuthorities: story.ekAuthorities === false ? none : authoritiesFromPem([vendor.pem]),
     akAuthorities: story.akAuthorities === false ? none : authoritiesFromPem([cloud.pem]),
     enrolled: story.registry?.(registry) ?? registry,
+    logs: inlineAppraiser(),
+    imaPolicy: story.imaPolicy,
   };
   return new TpmVerifier(tpmSettings(story.settings), trust, () => NOW);
 }

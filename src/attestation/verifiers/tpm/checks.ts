@@ -55,6 +55,11 @@ export const TPM_CHECKS = {
     expected: "an event log, where there is one, that replays to the quoted PCRs",
     source: "TCG PC Client Platform Firmware Profile 1.06 §10",
   },
+  "ima-log": {
+    expected:
+      "an IMA list, where there is one, that replays to PCR 10, of what the policy of the settings allows",
+    source: "Linux IMA; setting imaPolicy",
+  },
   clock: {
     expected: "counters later than those of the last quote by this key",
     source: `${LIBRARY} Part 1 §36`,

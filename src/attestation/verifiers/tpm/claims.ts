@@ -17,7 +17,8 @@ interface Verified {
   readonly trust: JudgedTrust;
   /** Whether the TPM was reset since its last quote; `undefined`: no earlier quote is known. */
   readonly rebooted: boolean | undefined;
-  readonly eventLog: JsonObject;
+  /** Of the logs. */
+  readonly boot: JsonObject;
 }
 
 /**
@@ -42,7 +43,7 @@ export function tpmClaims(verified: Verified): JsonObject {
     tpm_firmware_version: firmwareClaim(attest),
     ...(verified.rebooted === undefined ? {} : { rebooted: verified.rebooted }),
     ...trustClaims(trust),
-    ...verified.eventLog,
+    ...verified.boot,
   };
 }
 

@@ -28,6 +28,8 @@ export interface TpmEvidence {
   readonly akCertificates: readonly Buffer[];
   readonly ekCertificates: readonly Buffer[];
   readonly eventLog: Buffer | undefined;
+  /** The kernel's list, binary or text. */
+  readonly imaLog: Buffer | undefined;
 }
 
 /** What is wrong with evidence, in one sentence part. */
@@ -46,11 +48,14 @@ const MAX_CERTIFICATE_BYTES = 16 * 1024;
 const MAX_PCRS = 32;
 const PCR_BYTES = 32;
 
-/**
- * @param maxEventLogBytes - longest event log
- * @throws TpmEvidenceError
- */
-export function readTpmEvidence(evidence: JsonValue, maxEventLogBytes: number): TpmEvidence {
+/** Longest logs, in bytes. */
+export interface TpmEvidenceLimits {
+  readonly maxEventLogBytes: number;
+  readonly maxImaLogBytes: number;
+}
+
+/** @throws TpmEvidenceError */
+export function readTpmEvidence(evidence: JsonValue, limits: TpmEvidenceLimits): TpmEvidence {
   if (!isObject(evidence)) throw new TpmEvidenceError("not a JSON object");
   return {
     ...readQuote(evidence),
@@ -59,7 +64,8 @@ export function readTpmEvidence(evidence: JsonValue, maxEventLogBytes: number): 
     akPublicArea: bytesOf(evidence, "ak_tpm2b_public", MAX_KEY_BYTES),
     akCertificates: certificatesOf(evidence, "ak_cert"),
     ekCertificates: certificatesOf(evidence, "ek_cert"),
-    eventLog: bytesOf(evidence, "event_log", maxEventLogBytes),
+    eventLog: bytesOf(evidence, "event_log", limits.maxEventLogBytes),
+    imaLog: bytesOf(evidence, "ima_log", limits.maxImaLogBytes),
   };
 }
 

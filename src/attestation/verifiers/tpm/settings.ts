@@ -95,6 +95,16 @@ export const tpmSchema = z
       .enum(["full", "facts", "none"])
       .default("full")
       .describe("What an event log becomes claims of: every event, what policies usually ask, or nothing."),
+    requireImaLog: flag(false).describe(
+      "Refuse evidence without an IMA list of which PCR 10 vouches for a record.",
+    ),
+    maxImaLogBytes: count(16 * 1024 * 1024, 1024, 64 * 1024 * 1024).describe("Longest IMA list in bytes."),
+    imaPolicy: filePath()
+      .optional()
+      .meta({ examples: ["/etc/keywarden/ima-policy.json"] })
+      .describe(
+        "Files that may have run: a Keylime runtime policy, or lines of sha256sum; absent: lists are not judged.",
+      ),
     dangerouslyIgnoreCertificateValidity: flag(false).describe(
       "Accept expired certificates; many endorsement keys have one that ended before the machine.",
     ),

@@ -1,5 +1,6 @@
 /** Why an attestation key may be believed: who certified it, who enrolled it, who listed it. */
 import { equalBytes } from "../../../crypto/bytes.ts";
+import type { LogAppraiser } from "../../formats/eventlog/index.ts";
 import type { AkRegistry, EnrolledAk } from "../../formats/tpm2/ak-registry.ts";
 import { type CertificateAuthorities, CertificateChainError } from "../../formats/tpm2/certificate-chain.ts";
 import {
@@ -14,11 +15,15 @@ import type { TpmCheck } from "./checks.ts";
 import type { TpmEvidence } from "./evidence.ts";
 import { AK_TRUST, type AkTrust, type TpmSettings } from "./settings.ts";
 
-/** What operators vouch for: certificate authorities from files, and enrolments. */
+/** What a verifier works with: what operators vouch for, and who reads logs. */
 export interface TpmTrust {
   readonly ekAuthorities: CertificateAuthorities;
   readonly akAuthorities: CertificateAuthorities;
   readonly enrolled: AkRegistry;
+  /** Who appraises logs: large ones on a thread of their own. */
+  readonly logs: LogAppraiser;
+  /** Document of setting imaPolicy. */
+  readonly imaPolicy: Uint8Array | undefined;
 }
 
 export interface JudgedTrust {

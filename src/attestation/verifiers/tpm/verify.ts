@@ -14,6 +14,7 @@ import {
   checkNonce,
   checkPcrDigest,
   checkWholeSelection,
+  INIT_DATA_PCR,
   type QuoteAttest,
 } from "../../formats/tpm2/quote-checks.ts";
 import {
@@ -27,8 +28,8 @@ import type { Check, Expected, Verification, Verifier } from "../../verifier.ts"
 import { type AttestationKey, readAttestationKey } from "./attestation-key.ts";
 import { TPM_CHECKS, type TpmCheck } from "./checks.ts";
 import { tpmClaims } from "./claims.ts";
-import { checkEventLog } from "./event-log.ts";
 import { readTpmEvidence, type TpmEvidence, TpmEvidenceError } from "./evidence.ts";
+import { checkMeasuredBoot } from "./measured-boot.ts";
 import type { TpmSettings } from "./settings.ts";
 import { judgeTrust, type TpmTrust } from "./trust.ts";
 
@@ -76,10 +77,12 @@ export class TpmVerifier implements Verifier {
     checkRequiredPcrs(trail, values, this.#settings);
     const [settings, trusted, now] = [this.#settings, this.#trust, this.#now()];
     const trust = await judgeTrust({ trail, evidence, key, trust: trusted, settings, now }, signal);
-    const initDataChecked = expected.initDataDigest !== undefined;
-    const eventLog = checkEventLog(trail, evidence, values, settings, initDataChecked);
+    const { logs, imaPolicy } = trusted;
+    const explained = expected.initDataDigest === undefined ? [] : [INIT_DATA_PCR];
+    const judge = { trail, evidence, values, settings, logs, imaPolicy, explained };
+    const boot = await checkMeasuredBoot(judge, signal);
     const rebooted = await this.#checkClock(trail, trust.enrolment, attest.clockInfo, signal);
-    const claims = tpmClaims({ attest, signature, key, values, trust, rebooted, eventLog });
+    const claims = tpmClaims({ attest, signature, key, values, trust, rebooted, boot });
     return { checks: trail.checks, results: [{ teeClass: "cpu", claims }] };
   }
 
@@ -132,9 +135,9 @@ function clockText(rebooted: boolean | undefined): string {
   return rebooted === true ? "the TPM was reset since the last quote" : "later than the last quote";
 }
 
-function parseEvidence(trail: TpmTrail, json: JsonValue, { maxEventLogBytes }: TpmSettings): TpmEvidence {
+function parseEvidence(trail: TpmTrail, json: JsonValue, limits: TpmSettings): TpmEvidence {
   try {
-    const evidence = readTpmEvidence(json, maxEventLogBytes);
+    const evidence = readTpmEvidence(json, limits);
     trail.passed("malformed", `a quote of ${evidence.message.length} bytes`, "evidence that can be read");
     return evidence;
   } catch (error) {

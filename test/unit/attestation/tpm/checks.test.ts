@@ -5,6 +5,7 @@ import { TPM_CHECKS, type TpmCheck } from "../../../../src/attestation/verifiers
 import type { JsonObject } from "../../../../src/json/value.ts";
 import { KeyUsageFlags } from "../../../support/software-tpm/certificates.ts";
 import { firmwareLog } from "../../../support/software-tpm/firmware-log.ts";
+import { imaList } from "../../../support/software-tpm/ima-list.ts";
 import {
   AK_ATTRIBUTES,
   vendors as authorities,
@@ -47,6 +48,11 @@ const logStory = (event_log: Buffer): TpmStory => ({
   ],
   pcrs: (bank, pcr) => (pcr === 8 ? defaultPcr(bank, pcr) : logged(bank, pcr)),
   evidence: (e) => ({ ...e, event_log: event_log.toString("base64") }),
+});
+const ima = imaList();
+const imaStory = (ima_log: Buffer): TpmStory => ({
+  pcrs: (bank, pcr) => (pcr === 10 ? ima.pcr10 : defaultPcr(bank, pcr)),
+  evidence: (e) => ({ ...e, ima_log: ima_log.toString("base64") }),
 });
 const last = { clock: 4000n, resetCount: 2, restartCount: 0, safe: true };
 
@@ -413,6 +419,16 @@ const STORIES: readonly (readonly [name: string, check: TpmCheck, story: TpmStor
       expected: { initDataDigest: undefined },
     },
   ],
+  ["B23 no IMA list where the settings require one", "ima-log", { settings: { requireImaLog: true } }],
+  ["B29 an IMA list that is none", "ima-log", imaStory(Buffer.from("10 not a list\n"))],
+  ["B23 an IMA list without its last record", "ima-log", imaStory(ima.withoutLast())],
+  ["B23 an IMA list with another file", "ima-log", imaStory(ima.withChangedFile())],
+  ["a file that the policy does not have", "ima-log", { ...imaStory(ima.bytes), imaPolicy: ima.policy(2) }],
+  [
+    "B17 an IMA list beside a quote without PCR 10",
+    "ima-log",
+    { ...imaStory(ima.bytes), form: "banks", selections: [{ bank: "sha256", pcrs: [0, 8] }] },
+  ],
   ["the same quote again", "clock", { enrolled: { lastClock: { ...last, clock: 5000n } } }],
   ["a clock that went back", "clock", { enrolled: { lastClock: { ...last, clock: 6000n } } }],
   ["a reset counter that went back", "clock", { enrolled: { lastClock: { ...last, resetCount: 3 } } }],
@@ -495,12 +511,21 @@ describe("each check refuses by its own name when its truth is missing", () => {
   });
 });
 
+/** A machine whose registers are all explained. */
+const bothLogs: TpmStory = {
+  form: "banks",
+  selections: [{ bank: "sha256", pcrs: [0, 4, 7, 8, 10] }],
+  pcrs: (bank, pcr) => (pcr === 10 ? ima.pcr10 : pcr === 8 ? defaultPcr(bank, pcr) : logged(bank, pcr)),
+  evidence: (e) => ({ ...e, event_log: log.bytes.toString("base64"), ima_log: ima.bytes.toString("base64") }),
+  imaPolicy: ima.policy(),
+};
+
 describe("what is right is accepted", () => {
   const claimsOf = async (story: TpmStory) => (await tellTpm(story)).results[0]?.claims ?? {};
 
   test("all checks, each once, in the order of the list", async () => {
     const { checks } = await tellTpm({
-      ...logStory(log.bytes),
+      ...bothLogs,
       akCertificate: {},
       ekCertificate: {},
       enrolled: { lastClock: last },
@@ -642,6 +667,19 @@ describe("what is right is accepted", () => {
     });
     expect(claims["unexplained_pcrs"]).toEqual([9]);
     expect(claims["eventlog"]).toMatchObject({ algorithm: "sha256" });
+  });
+
+  test("an IMA list explains PCR 10, and its files become claims", async () => {
+    const claims = await claimsOf(bothLogs);
+    expect(claims["ima"]).toMatchObject({ records: 3, attested: 3, failed: 0 });
+    expect(claims["unexplained_pcrs"]).toEqual([]);
+    expect((await claimsOf(imaStory(ima.bytes)))["ima"]).not.toHaveProperty("policy_id");
+  });
+
+  test("records later than the quote are not attested, and not judged", async () => {
+    const later = Buffer.concat([ima.bytes, ima.bytes]);
+    const claims = await claimsOf({ ...imaStory(later), imaPolicy: ima.policy() });
+    expect(claims["ima"]).toMatchObject({ records: 6, attested: 3 });
   });
 
   test("the time of judgement is the caller's", () => expect(NOW).toBe(Date.parse("2026-06-01T12:00:00Z")));
