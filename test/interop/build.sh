@@ -19,29 +19,24 @@ build_go() {
 
 # The committed lock names no registry: where packages come from is this machine's business, and Cargo says it.
 build_rust() {
-  local work="$cache/rust"
-  mkdir -p "$work/src"
-  cp "$here/rust/Cargo.toml" "$work/"
-  cp "$here/rust/src/"*.rs "$work/src/"
-  (
-    cd "$work"
-    rm -f Cargo.lock
-    cargo generate-lockfile --quiet
-    local source
-    source="$(grep -m1 '^source = ' Cargo.lock)"
-    sed "s#^source = \"registry\"#${source//#/\\#}#" "$here/rust/locked.toml" >Cargo.lock
-    # With the system's OpenSSL there is no need to build another one, which takes minutes.
-    if pkg-config --exists openssl 2>/dev/null; then export OPENSSL_NO_VENDOR=1; fi
-    cargo build --locked --quiet
-  )
-  cp "$work/target/debug/keywarden-interop" "$1.new" && mv "$1.new" "$1"
+  local work="$cache/rust" source
+  mkdir -p "$work/src" &&
+    cp "$here/rust/Cargo.toml" "$work/" &&
+    cp "$here/rust/src/"*.rs "$work/src/" &&
+    rm -f "$work/Cargo.lock" &&
+    (cd "$work" && cargo generate-lockfile --quiet) &&
+    source="$(grep -m1 '^source = ' "$work/Cargo.lock")" &&
+    sed "s#^source = \"registry\"#${source//#/\\#}#" "$here/rust/locked.toml" >"$work/Cargo.lock" &&
+    (cd "$work" && cargo build --locked --quiet) &&
+    cp "$work/target/debug/keywarden-interop" "$1.new" &&
+    mv "$1.new" "$1"
 }
 
 build_python() {
-  rm -rf "$1.new"
-  python3 -m venv "$1.new"
-  "$1.new/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/python/requirements.txt"
-  mv "$1.new" "$1"
+  rm -rf "$1.new" &&
+    python3 -m venv "$1.new" &&
+    "$1.new/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$here/python/requirements.txt" &&
+    mv "$1.new" "$1"
 }
 
 declare -A tool=([rust]=cargo [go]=go [python]=python3)
