@@ -12,7 +12,8 @@ import { malformed, RESERVED_NAME } from "./manifest.ts";
 /**
  * Several documents at once, on a store that writes one at a time. Before the first of them is written, what they
  * replace is; that record is removed after the last one. Whoever finds the record puts the old state back: the
- * registration did not finish, and nobody was told that it did.
+ * registration did not finish, and nobody was told that it did. This is for stores that one process writes; of several,
+ * one would take another's registration in progress for one that broke off.
  */
 
 export interface DocumentDraft {

@@ -2,7 +2,7 @@ import type { JsonValue } from "../../json/value.ts";
 import type { ReferenceValueAnswers, ReferenceValueLookup } from "../../policy/policy-engine.ts";
 import type { DocumentStore, StoredDocument } from "../../storage/document-store.ts";
 import { type DocumentDraft, putAll, recover } from "./batch.ts";
-import { checkReferenceValueName, malformed, RESERVED_NAME } from "./manifest.ts";
+import { checkReferenceValueName, malformed, RESERVED_NAME, shown } from "./manifest.ts";
 import { type ParsedMessage, parseMessage } from "./message.ts";
 import { checkReplacement, type Submitter, type Voucher, voucherFor } from "./permission.ts";
 import { TrustedSigners } from "./signers.ts";
@@ -95,11 +95,12 @@ export class ReferenceValues {
       throw malformed("expiry-invalid", "only administrators choose an expiry beside the manifest's own");
     const drafts = this.#drafts(parsed, voucher);
     const { values, leftOut } = parsed.extraction;
+    const replaced = this.#takenFromSigners(drafts);
     const stored = this.#asStored(drafts) ?? (await this.#put(drafts, voucher.by, signal));
     return {
       names: [...values.keys()],
       values: stored,
-      remarks: [...leftOut.map((what) => `left out: ${what}`), ...this.advise(values)],
+      remarks: [...leftOut.map((what) => `left out: ${what}`), ...replaced, ...this.advise(values)],
     };
   }
 
@@ -249,6 +250,15 @@ export class ReferenceValues {
     if (expiresAt <= now || expiresAt > now + MAX_LIFETIME_MILLISECONDS)
       throw malformed("expiry-invalid", "the expiry must lie in the future, and at most 20 years ahead");
     return wholeSeconds(expiresAt);
+  }
+
+  /** An administrator may, and should know: from now on the signer's manifests are refused for these names. */
+  #takenFromSigners(drafts: ReadonlyMap<string, EntryDraft>): readonly string[] {
+    return Array.from(drafts).flatMap(([name, { provenance }]) => {
+      const signer = this.find(name)?.provenance.signer;
+      if (signer === undefined || provenance.vouchedBy === "signer") return [];
+      return [`${shown(name)} was vouched for by signer ${signer}, who can no longer set it`];
+    });
   }
 
   /** What is stored already, when a manifest that nobody but its signer stands behind is sent again. */

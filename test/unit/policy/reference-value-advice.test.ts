@@ -65,6 +65,15 @@ describe("AS-074 the shapes that a policy can work with", () => {
     expect(await shapeOf(rules)).toBe(shape);
   });
 
+  test("D9 functions that hand a name to each other in ever more ways are followed for a bounded time", async () => {
+    const width = 30;
+    const functions = Array.from({ length: 8 }, (_, level) =>
+      Array.from({ length: width }, () => `f${level}(n) if f${level + 1}(n)`).join("\n"),
+    );
+    const last = 'f8(n) if input.a in query_reference_value(n)\nr if f0("v")';
+    expect(await shapeOf([...functions, last].join("\n"))).toBe("none");
+  });
+
   test("a use of which nothing is known fits anything, and is still a use", async () => {
     expect(await shapeOf('r := query_reference_value("v")')).toBe("any");
     expect(await advice('r := query_reference_value("v")', { v: 1 })).toEqual([]);

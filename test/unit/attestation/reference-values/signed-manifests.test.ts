@@ -297,7 +297,8 @@ describe("replay", () => {
   test("an administrator's value, set over a signed one and deleted, does not open the door either", async () => {
     const { values } = await open();
     await values.register(second, NOBODY, SIGNAL);
-    await values.register(sampleMessage({ "acme/kernel": ["mine"] }), ALICE, SIGNAL);
+    const { remarks } = await values.register(sampleMessage({ "acme/kernel": ["mine"] }), ALICE, SIGNAL);
+    expect(remarks).toEqual([expect.stringContaining("signer acme, who can no longer set it")]);
     await values.delete("acme/kernel", SIGNAL);
     await expect(values.register(second, NOBODY, SIGNAL)).rejects.toEqual(superseded);
   });
