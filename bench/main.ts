@@ -1,6 +1,7 @@
 import { cpus } from "node:os";
 import { benchAppraisal } from "./appraisal.ts";
 import { benchFlood, benchFlows, benchHangingKds, benchRaw, report } from "./broker.ts";
+import { benchLogs } from "./logs.ts";
 import { benchRego } from "./rego.ts";
 import { benchTdx } from "./tdx.ts";
 
@@ -16,6 +17,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
     report("TDX verifications (CPU time of this process, all threads)", await benchTdx(quick)),
   flood: async (quick) => report("Abandoned handshakes", await benchFlood(quick)),
   rego: async (quick) => report("Rego policies (CPU time, one thread, warm)", benchRego(quick)),
+  logs: async (quick) => report("Event logs and IMA lists", await benchLogs(quick)),
   kds: async () => report("A vendor's service that hangs", await benchHangingKds()),
 };
 

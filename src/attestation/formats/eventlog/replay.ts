@@ -1,7 +1,7 @@
 /**
  * Replay: what registers hold after a log's events (TPM 2.0 Part 1 §17.2: new value = H(old value ‖ digest)).
  */
-import { digestHex } from "../../../crypto/digest.ts";
+import { digestLatin1 } from "../../../crypto/digest.ts";
 import { type HashName, hashOf, isAvailable } from "./algorithms.ts";
 import type { EventLog, LogEvent, RegisterKind } from "./event-log.ts";
 
@@ -52,7 +52,7 @@ export class Register {
   /** @param digest - exactly as long as the register */
   extend(digest: Buffer): void {
     digest.copy(this.#both, this.#size, 0, this.#size);
-    this.#both.write(digestHex(this.#algorithm, this.#both), 0, this.#size, "hex");
+    this.#both.write(digestLatin1(this.#algorithm, this.#both), 0, this.#size, "latin1");
   }
 
   /** A view that the next extend changes. */

@@ -53,15 +53,17 @@ function walk(cursor: LogCursor, limits: LogLimits, header: Header | undefined):
   const offsets = new Offsets(limits);
   const read = (at: LogCursor, index: number) =>
     header === undefined ? readLegacyEvent(at, index) : readAgileEvent(at, index, header.sizes);
+  const { bytes } = cursor;
   let locality: number | undefined;
   let end = endOf(cursor);
   while (end === undefined) {
-    offsets.add(cursor.at);
-    const event = read(cursor, offsets.count - 1);
-    locality ??= startupLocality(event);
+    const position = cursor.at;
+    offsets.add(position);
+    const type = skipEvent(cursor, header?.sizes);
+    if (type === EV.noAction)
+      locality ??= startupLocality(read(new LogCursor(bytes, position), offsets.count - 1));
     end = endOf(cursor);
   }
-  const { bytes } = cursor;
   return new EventLog({
     format: header === undefined ? "tcg1.2" : "tcg2",
     algorithms: header === undefined ? ["sha1"] : knownAlgorithms(header.sizes),
@@ -72,6 +74,40 @@ function walk(cursor: LogCursor, limits: LogLimits, header: Header | undefined):
     end,
     startupLocality: locality,
   });
+}
+
+/**
+ * Checks an event and makes nothing of it: logs may have a million, and every event is read later on.
+ *
+ * @returns its type
+ */
+function skipEvent(cursor: LogCursor, sizes: Sizes | undefined): number {
+  const position = cursor.at;
+  cursor.skip(4, "a register number");
+  const type = cursor.u32("an event type");
+  if (sizes === undefined) cursor.skip(SHA1_BYTES, "a SHA-1 digest");
+  else skipDigests(cursor, digestCount(cursor, sizes, position), sizes);
+  cursor.skip(cursor.u32("the size of event data"), "event data");
+  return type;
+}
+
+function digestCount(cursor: LogCursor, sizes: Sizes, position: number): number {
+  const count = cursor.u32("a digest count");
+  if (count > sizes.size)
+    throw new EventLogError(`${count} digests where the log declares ${sizes.size} algorithms`, position);
+  return count;
+}
+
+function skipDigests(cursor: LogCursor, count: number, sizes: Sizes): void {
+  if (count > 1) readDigests(cursor, count, sizes);
+  else if (count === 1)
+    cursor.skip(declaredSize(cursor, cursor.u16("a digest algorithm"), sizes), "a digest");
+}
+
+function declaredSize(cursor: LogCursor, id: number, sizes: Sizes): number {
+  const size = sizes.get(id);
+  if (size === undefined) throw cursor.fault(`digest algorithm 0x${id.toString(16)}, which is not declared,`);
+  return size;
 }
 
 function knownAlgorithms(sizes: Sizes): HashName[] {
@@ -104,9 +140,7 @@ function readAgileEvent(cursor: LogCursor, index: number, sizes: Sizes): LogEven
   const position = cursor.at;
   const register = cursor.u32("a register number");
   const type = cursor.u32("an event type");
-  const count = cursor.u32("a digest count");
-  if (count > sizes.size)
-    throw new EventLogError(`${count} digests where the log declares ${sizes.size} algorithms`, position);
+  const count = digestCount(cursor, sizes, position);
   const digests = readDigests(cursor, count, sizes);
   const data = cursor.take(cursor.u32("the size of event data"), "event data");
   return tcgEvent({ index, position, register, type, digests, data });
@@ -117,9 +151,7 @@ function readDigests(cursor: LogCursor, count: number, sizes: Sizes): LoggedDige
   const seen: number[] = [];
   for (let i = 0; i < count; i++) {
     const id = cursor.u16("a digest algorithm");
-    const size = sizes.get(id);
-    if (size === undefined)
-      throw cursor.fault(`digest algorithm 0x${id.toString(16)}, which is not declared,`);
+    const size = declaredSize(cursor, id, sizes);
     if (seen.includes(id)) throw cursor.fault(`two digests of algorithm 0x${id.toString(16)} in one event`);
     seen.push(id);
     const value = cursor.take(size, "a digest");
@@ -131,13 +163,18 @@ function readDigests(cursor: LogCursor, count: number, sizes: Sizes): LoggedDige
 
 type TcgParts = Pick<LogEvent, "index" | "position" | "register" | "type" | "digests" | "data">;
 
-function tcgEvent(parts: TcgParts): LogEvent {
-  const { type } = parts;
+/** Written out: spreading `parts` would cost more than all the rest of reading. */
+function tcgEvent({ index, position, register, type, digests, data }: TcgParts): LogEvent {
   return {
-    ...parts,
+    index,
+    position,
     registerKind: "pcr",
+    register,
     kind: "pcclient",
+    type,
     typeName: eventTypeName(type),
+    digests,
+    data,
     extends: type !== EV.noAction,
   };
 }

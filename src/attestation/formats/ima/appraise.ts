@@ -145,12 +145,13 @@ class Appraisal {
 
   #byPolicy(record: ImaRecord, policy: ImaPolicy): ImaReason | undefined {
     const { path, digest, signature, buffer } = record.fields;
+    const known = policy.files.get(path);
+    // What is listed, excluded or signed passes alike, so what costs least is asked first.
+    if (buffer === undefined && known?.has(toHex(digest.value)) === true) return undefined;
     if (policy.excludes(path)) return undefined;
     if (buffer !== undefined) return this.#judgeBuffer(record, buffer, policy);
     const verdict = signature === undefined ? undefined : judgeSignature(signature, digest, this.#keys);
     if (verdict === "valid") return undefined;
-    const known = policy.files.get(path);
-    if (known?.has(toHex(digest.value)) === true) return undefined;
     if (known !== undefined) return "digest-differs";
     if (verdict === undefined) return "not-listed";
     return SIGNATURE_REASONS[verdict];

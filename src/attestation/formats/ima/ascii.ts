@@ -2,16 +2,31 @@
  * Lines of ascii_runtime_measurements: `10 <template hash> <template> <fields…>`. Names may hold blanks and the last fields
  * may be empty, so where a line can be read in two ways the template hash decides.
  */
-import { fromHex } from "../../../crypto/bytes.ts";
 import { digestHex } from "../../../crypto/digest.ts";
 import type { HashName } from "../eventlog/algorithms.ts";
 import { EventLogError } from "../eventlog/event-log.ts";
+import { digestBytes, fieldBytes, hexBytes, readDigest } from "./ascii-fields.ts";
 import { fixedContent } from "./binary.ts";
 import { type ImaRecord, isViolation } from "./ima-record.ts";
-import { FIXED_TEMPLATE, type FieldName, type ImaFields, templateFields } from "./template.ts";
+import {
+  FIXED_DIGEST_BYTES,
+  FIXED_TEMPLATE,
+  type FieldName,
+  type ImaFields,
+  templateFields,
+} from "./template.ts";
 
 const BLANK = 0x20;
+const ZERO = 0x30;
 const MAX_REGISTER = 0xffffffff;
+
+/** Where the words of a line end. */
+interface Words {
+  readonly register: number;
+  readonly hashFrom: number;
+  readonly hashTo: number;
+  readonly templateTo: number;
+}
 
 /**
  * @param end - of the line, exclusive
@@ -25,28 +40,87 @@ export function readAsciiRecord(
   index: number,
   algorithm: HashName | undefined,
 ): ImaRecord {
-  // The kernel fills the register number up with a blank.
-  const from = bytes[position] === BLANK ? position + 1 : position;
-  const registerEnd = wordEnd(bytes, from, end);
-  const hashEnd = wordEnd(bytes, registerEnd + 1, end);
-  const templateEnd = wordEnd(bytes, hashEnd + 1, end);
-  const register = Number(bytes.toString("latin1", from, registerEnd));
-  const templateHash = fromHex(bytes.toString("latin1", registerEnd + 1, hashEnd));
-  if (registerEnd === from || !Number.isInteger(register) || register > MAX_REGISTER || register < 0)
-    throw new EventLogError("a line without register number", position);
+  const { register, hashFrom, hashTo, templateTo } = wordsOf(bytes, position, end);
+  const templateHash = hexBytes(bytes, hashFrom, hashTo);
   if (templateHash === undefined || templateHash.length === 0)
     throw new EventLogError("a line without template hash", position);
-  const template = bytes.toString("latin1", hashEnd + 1, templateEnd);
-  const rest = bytes.toString("utf8", Math.min(templateEnd + 1, end), end);
-  const { data, fields } = readContent(template, rest, position, templateHash, algorithm);
+  const template = bytes.toString("latin1", hashTo + 1, templateTo);
+  const line = { bytes, from: Math.min(templateTo + 1, end), end, position };
+  const { data, fields } = readContent(template, line, templateHash, algorithm);
   const violation = isViolation(templateHash);
   return { index, position, register, templateHash, template, data, fields, violation };
 }
 
+/** Templates whose further field may be read as part of the name: such a line always has a reading. */
+const ALWAYS_READABLE: readonly string[] = ["ima-ng", "ima-ngv2", "ima-sig", "ima-sigv2", "ima-buf"];
+const COLON = 0x3a;
+
+/**
+ * Checks a line without making anything of it: lists are long, and every record is read later on.
+ *
+ * @returns bytes of the template hash
+ * @throws EventLogError as `readAsciiRecord` would
+ */
+export function checkAsciiLine(bytes: Buffer, position: number, end: number): number {
+  const { hashFrom, hashTo, templateTo } = wordsOf(bytes, position, end);
+  const from = Math.min(templateTo + 1, end);
+  const digestTo = wordEnd(bytes, from, end);
+  const colon = lastColon(bytes, from, digestTo);
+  const simple =
+    hashTo > hashFrom &&
+    isHex(bytes, hashFrom, hashTo) &&
+    colon >= from &&
+    isHex(bytes, colon + 1, digestTo) &&
+    ALWAYS_READABLE.includes(bytes.toString("latin1", hashTo + 1, templateTo));
+  if (simple) return (hashTo - hashFrom) / 2;
+  return readAsciiRecord(bytes, position, end, 0, undefined).templateHash.length;
+}
+
+function lastColon(bytes: Buffer, from: number, to: number): number {
+  let at = to - 1;
+  while (at >= from && bytes[at] !== COLON) at--;
+  return at;
+}
+
+/** Digits of either case, an even number of them. */
+function isHex(bytes: Buffer, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) {
+    const byte = bytes[at] ?? 0;
+    const letter = byte | 0x20;
+    if (!((byte >= ZERO && byte <= 0x39) || (letter >= 0x61 && letter <= 0x66))) return false;
+  }
+  return (to - from) % 2 === 0;
+}
+
+function wordsOf(bytes: Buffer, position: number, end: number): Words {
+  // The kernel fills the register number up with a blank.
+  const from = bytes[position] === BLANK ? position + 1 : position;
+  const registerTo = wordEnd(bytes, from, end);
+  const hashTo = wordEnd(bytes, registerTo + 1, end);
+  const templateTo = wordEnd(bytes, hashTo + 1, end);
+  let register = registerTo === from ? Number.NaN : 0;
+  for (let at = from; at < registerTo; at++) {
+    const digit = (bytes[at] ?? 0) - ZERO;
+    register = digit >= 0 && digit <= 9 ? register * 10 + digit : Number.NaN;
+  }
+  if (!(register <= MAX_REGISTER)) throw new EventLogError("a line without register number", position);
+  return { register, hashFrom: Math.min(registerTo + 1, end), hashTo, templateTo };
+}
+
 /** End of the word at `from`: the next blank, or the line's end. */
 function wordEnd(bytes: Buffer, from: number, end: number): number {
-  const at = bytes.indexOf(BLANK, from);
-  return at < 0 || at > end ? end : at;
+  let at = Math.min(from, end);
+  while (at < end && bytes[at] !== BLANK) at++;
+  return at;
+}
+
+/** What stands behind the template's name. */
+interface Rest {
+  readonly bytes: Buffer;
+  readonly from: number;
+  readonly end: number;
+  /** Of the line, for errors. */
+  readonly position: number;
 }
 
 interface Content {
@@ -56,116 +130,107 @@ interface Content {
 
 function readContent(
   template: string,
-  rest: string,
-  position: number,
+  rest: Rest,
   templateHash: Buffer,
   algorithm: HashName | undefined,
 ): Content {
-  if (template === FIXED_TEMPLATE) return readFixed(rest, position);
+  if (template === FIXED_TEMPLATE) return readFixed(rest);
   const names = templateFields(template);
-  if (names === undefined) throw new EventLogError("a template that is not known", position);
-  const readings = readingsOf(rest, names.slice(2));
+  if (names === undefined) throw new EventLogError("a template that is not known", rest.position);
+  const digestTo = wordEnd(rest.bytes, rest.from, rest.end);
+  const named = { ...rest, from: Math.min(digestTo + 1, rest.end) };
+  const digest = readDigest(rest.bytes.toString("latin1", rest.from, digestTo));
+  if (digest === undefined) throw new EventLogError("a line without file digest", rest.position);
+  const readings = readingsOf(named, names.slice(2));
   let first: Content | undefined;
   for (const [i, reading] of readings.entries()) {
-    const content = build(names, reading, position);
+    const content = build(names, digest, reading);
     if (content === undefined) continue;
     if (algorithm === undefined || (i === readings.length - 1 && first === undefined)) return content;
     if (digestHex(algorithm, content.data) === templateHash.toString("hex")) return content;
     first ??= content;
   }
-  if (first === undefined) throw new EventLogError("fields that do not fit the template", position);
+  if (first === undefined) throw new EventLogError("fields that do not fit the template", rest.position);
   return first;
 }
 
-function readFixed(rest: string, position: number): Content {
-  const blank = rest.indexOf(" ");
-  const digest = blank < 0 ? undefined : fromHex(rest.slice(0, blank));
-  if (digest?.length !== 20) throw new EventLogError("a line without SHA-1 digest", position);
-  return fixedContent(digest, Buffer.from(rest.slice(blank + 1)), position);
+function readFixed({ bytes, from, end, position }: Rest): Content {
+  const digestTo = wordEnd(bytes, from, end);
+  const digest = hexBytes(bytes, from, digestTo);
+  if (digest?.length !== FIXED_DIGEST_BYTES) throw new EventLogError("a line without SHA-1 digest", position);
+  return fixedContent(digest, bytes.subarray(Math.min(digestTo + 1, end), end), position);
 }
 
 interface Reading {
-  readonly digest: string;
-  readonly name: string;
+  readonly name: Buffer;
   readonly others: readonly string[];
 }
 
-/** Ways to cut the line: all further fields from the right, or none of them. */
-function readingsOf(rest: string, others: readonly FieldName[]): Reading[] {
-  const blank = rest.indexOf(" ");
-  const [digest, after] = blank < 0 ? [rest, ""] : [rest.slice(0, blank), rest.slice(blank + 1)];
-  if (others.length === 0) return [{ digest, name: after, others: [] }];
-  const words = after.split(" ");
-  const cut = words.length - others.length;
-  const empty = others.map(() => "");
-  const withAll = { digest, name: words.slice(0, cut).join(" "), others: words.slice(cut) };
-  const without = { digest, name: after, others: empty };
-  return cut < 1 ? [without] : [withAll, without];
+/** Ways to cut what follows the digest: all further fields from the right, or none of them. */
+function readingsOf({ bytes, from, end }: Rest, others: readonly FieldName[]): Reading[] {
+  const whole = bytes.subarray(from, end);
+  if (others.length === 0) return [{ name: whole, others: [] }];
+  const without = { name: whole, others: others.map(() => "") };
+  const words: string[] = [];
+  let to = end;
+  for (let i = 0; i < others.length; i++) {
+    const blank = bytes.subarray(from, to).lastIndexOf(BLANK);
+    if (blank < 0) return [without];
+    words.unshift(bytes.toString("utf8", from + blank + 1, to));
+    to = from + blank;
+  }
+  return [{ name: bytes.subarray(from, to), others: words }, without];
 }
 
-function build(names: readonly FieldName[], reading: Reading, position: number): Content | undefined {
-  const digest = digestField(reading.digest);
-  if (digest === undefined) throw new EventLogError("a line without file digest", position);
-  const name = Buffer.from(reading.name);
-  const parts = [lengthOf(digest.bytes.length), digest.bytes, lengthOf(name.length + 1), name, NUL];
-  let signature: Buffer | undefined;
-  let buffer: Buffer | undefined;
-  for (const [i, text] of reading.others.entries()) {
+function build(
+  names: readonly FieldName[],
+  digest: NonNullable<ReturnType<typeof readDigest>>,
+  { name, others }: Reading,
+): Content | undefined {
+  const values: Buffer[] = [];
+  let length = 8 + digest.head.length + 1 + digest.value.length + name.length + 1;
+  for (const [i, text] of others.entries()) {
     const field = names[i + 2];
     const value = field === undefined ? undefined : fieldBytes(field, text);
     if (value === undefined) return undefined;
-    parts.push(lengthOf(value.length), value);
-    if (field === "sig" && value.length > 0) signature = value;
-    if (field === "buf") buffer = value;
+    values.push(value);
+    length += 4 + value.length;
   }
   const { algorithm, value, type } = digest;
   return {
-    data: Buffer.concat(parts),
-    fields: { digest: { algorithm, value, type }, path: reading.name, signature, buffer },
+    data: templateData(length, digestBytes(digest), name, values),
+    fields: {
+      digest: { algorithm, value, type },
+      path: name.toString("utf8"),
+      signature: fieldOf("sig", names, values),
+      buffer: names.includes("buf") ? (fieldOf("buf", names, values) ?? NOTHING) : undefined,
+    },
   };
 }
 
-const NUL = Buffer.alloc(1);
+const NOTHING = Buffer.alloc(0);
 
-function lengthOf(length: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(length);
-  return bytes;
+/** A field's bytes; an empty one counts as none. */
+function fieldOf(
+  field: FieldName,
+  names: readonly FieldName[],
+  values: readonly Buffer[],
+): Buffer | undefined {
+  const value = values[names.indexOf(field) - 2];
+  return value === undefined || value.length === 0 ? undefined : value;
 }
 
-/** `sha256:<hex>` or `ima:sha256:<hex>`, and the bytes that stand for it in template data. */
-function digestField(text: string) {
-  const colon = text.lastIndexOf(":");
-  const value = colon < 0 ? undefined : fromHex(text.slice(colon + 1));
-  if (value === undefined) return undefined;
-  const head = text.slice(0, colon + 1);
-  const [first = "", second] = head.slice(0, -1).split(":");
-  const bytes = Buffer.concat([Buffer.from(head, "latin1"), NUL, value]);
-  return second === undefined
-    ? { algorithm: first, value, type: undefined, bytes }
-    : { algorithm: second, value, type: first, bytes };
-}
-
-/** A field as the kernel prints it, back in bytes; undefined for text that is none. */
-function fieldBytes(field: FieldName, text: string): Buffer | undefined {
-  switch (field) {
-    case "d-modsig":
-      return text === "" ? Buffer.alloc(0) : digestField(text)?.bytes;
-    case "xattrnames":
-      return Buffer.from(`${text}\0`);
-    case "iuid":
-    case "igid":
-      return unsigned(text, 4);
-    case "imode":
-      return unsigned(text, 2);
-    default:
-      return fromHex(text);
+/** Every field behind its length; the name with a terminator. */
+function templateData(length: number, digest: Buffer, name: Buffer, values: readonly Buffer[]): Buffer {
+  const data = Buffer.allocUnsafe(length);
+  let at = data.writeUInt32LE(digest.length, 0);
+  at += digest.copy(data, at);
+  at = data.writeUInt32LE(name.length + 1, at);
+  at += name.copy(data, at);
+  at = data.writeUInt8(0, at);
+  for (const value of values) {
+    at = data.writeUInt32LE(value.length, at);
+    at += value.copy(data, at);
   }
-}
-
-function unsigned(text: string, width: number): Buffer | undefined {
-  if (!/^\d{1,10}$/.test(text) || Number(text) >= 2 ** (8 * width)) return undefined;
-  const bytes = Buffer.alloc(width);
-  bytes.writeUIntLE(Number(text), 0, width);
-  return bytes;
+  return data;
 }

@@ -10,7 +10,7 @@ import {
   MOST_LOG_BYTES,
   Offsets,
 } from "../eventlog/event-log.ts";
-import { readAsciiRecord } from "./ascii.ts";
+import { checkAsciiLine, readAsciiRecord } from "./ascii.ts";
 import { readBinaryRecord } from "./binary.ts";
 import type { ImaRecord } from "./ima-record.ts";
 
@@ -87,9 +87,9 @@ function parseAscii(bytes: Buffer, limits: LogLimits): ImaLog {
   for (let at = 0; at < bytes.length; ) {
     const end = lineEnd(bytes, at);
     offsets.add(at);
-    const record = readAsciiRecord(bytes, at, end, offsets.count - 1, undefined);
-    hashBytes ??= record.templateHash.length;
-    if (record.templateHash.length !== hashBytes) throw new EventLogError("template hashes of two sizes", at);
+    const size = checkAsciiLine(bytes, at, end);
+    hashBytes ??= size;
+    if (size !== hashBytes) throw new EventLogError("template hashes of two sizes", at);
     at = end + 1;
   }
   const algorithm = listAlgorithm(hashBytes ?? 0);

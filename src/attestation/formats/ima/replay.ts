@@ -1,6 +1,6 @@
 /** What a list extended a register with, and how far a signed register vouches for it. */
 import { equalBytes } from "../../../crypto/bytes.ts";
-import { digestHex } from "../../../crypto/digest.ts";
+import { digestLatin1 } from "../../../crypto/digest.ts";
 import { type HashName, hashOf } from "../eventlog/algorithms.ts";
 import { Register, requireAlgorithm } from "../eventlog/replay.ts";
 import type { ImaLog } from "./ima-log.ts";
@@ -115,7 +115,7 @@ class ImaWalk {
   #digestOf({ data }: ImaRecord): Buffer {
     const algorithm = this.#extension === "padded-sha1" ? "sha1" : this.#algorithm;
     // The bytes behind a shorter digest stay zero.
-    this.#digest.write(digestHex(algorithm, data), "hex");
+    this.#digest.write(digestLatin1(algorithm, data), "latin1");
     return this.#digest;
   }
 }
