@@ -24,7 +24,7 @@ export type OfflineVerifier = (one: OfflineCase) => Promise<Verification>;
 /** Evidence files are larger than requests over the wire, but not without bound. */
 const MAX_EVIDENCE_BYTES = 8 * 1024 * 1024;
 /** The offline verifiers have no deadline of their own: nothing they wait for is far away. */
-export const NEVER = new AbortController().signal;
+export const NEVER: AbortSignal = new AbortController().signal;
 
 /**
  * Settings of a request over what this command permits where a request says nothing: whether evidence is genuine is its
