@@ -34,7 +34,7 @@ export interface Foundation {
 export async function layFoundation(config: KeywardenConfig, world: World): Promise<Foundation> {
   const { version, clockBehindMilliseconds, monotonic } = world;
   const metrics = createMetrics({ version, gitHash: "", buildDate: "" }, clockBehindMilliseconds);
-  const own = await openState(config, world);
+  const own = await openState(config, world, metrics);
   const provider = await openProvider(config, world);
   const state = provider === undefined ? own : withReferenceValues(own, provider.values);
   const audit = await openAudit(config, world, metrics);

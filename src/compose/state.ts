@@ -1,11 +1,14 @@
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { registerManifests } from "../attestation/reference-values/manifest-folder.ts";
 import { ReferenceValues } from "../attestation/reference-values/reference-values.ts";
 import { loadTrustedSigners } from "../attestation/reference-values/signer-files.ts";
 import type { KeywardenConfig } from "../config/load.ts";
+import { readSecret } from "../config/secret.ts";
 import { Enrolments } from "../enrolment/enrolments.ts";
 import type { JsonValue } from "../json/value.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import type { PolicyEngine, ReferenceValueLookup } from "../policy/policy-engine.ts";
 import { policyKind } from "../policy/policy-names.ts";
 import { adviseOnValues } from "../policy/reference-value-advice.ts";
@@ -13,7 +16,7 @@ import { RegoEngine } from "../policy/rego-engine.ts";
 import { shippedPolicies } from "../policy/shipped.ts";
 import { StoredPolicies } from "../policy/stored-policies.ts";
 import type { SecretStore } from "../secrets/secret-store.ts";
-import { createSecretStore } from "../secrets/stores.ts";
+import { createSecretStore, type SecretStoreDependencies } from "../secrets/stores.ts";
 import type { DocumentStore } from "../storage/document-store.ts";
 import { FsDocumentStore } from "../storage/fs-documents.ts";
 import { MemoryDocumentStore } from "../storage/memory-documents.ts";
@@ -33,14 +36,15 @@ export interface State {
 }
 
 /** @throws KbsError `storage-unavailable` */
-export async function openState(config: KeywardenConfig, world: World): Promise<State> {
+export async function openState(config: KeywardenConfig, world: World, metrics: Metrics): Promise<State> {
   const { now, log, startSignal } = world;
   const reportFault = (fault: object) => log.error({ event: "storage-fault", ...fault });
   const documents = async (name: string): Promise<DocumentStore> =>
     config.state.driver === "memory"
       ? new MemoryDocumentStore()
       : FsDocumentStore.open(join(config.dataDirectory, name), reportFault);
-  const secrets = await createSecretStore(config.secrets, { reportFault, now });
+  const remote = remoteStores(world, metrics);
+  const secrets = await createSecretStore(config.secrets, { reportFault, now, remote });
   const { maxPolicyBytes } = config.policy;
   const engine = openEngine(config, world);
   const [store, shipped] = await Promise.all([documents("policies"), shippedPolicies()]);
@@ -106,6 +110,19 @@ function advise(
   const { unusable, unused } = adviseOnValues(policies.list(), values);
   if (unusable.length > 0) log.warn({ event: "reference-values-unusable", remarks: unusable });
   return [...unusable, ...unused];
+}
+
+/** What stores elsewhere need: credentials, read each time anew, and somebody to tell. */
+function remoteStores(world: World, { vaultFailures }: Metrics): SecretStoreDependencies["remote"] {
+  const { env, log } = world;
+  const warn = (sentence: string) => log.warn({ event: "configuration", detail: sentence });
+  return {
+    readCredential: async (reference, what) =>
+      (await readSecret(reference, what, env, warn)).toString("utf8"),
+    readText: (file) => readFile(file, "utf8"),
+    onEvent: (event) => (event.reason === undefined ? log.info(event) : log.warn(event)),
+    onFailure: (reason) => vaultFailures.inc({ reason }),
+  };
 }
 
 /** An appraisal policy stays as it was stored when the program's own becomes a better one; somebody should look. */

@@ -10,6 +10,7 @@ export interface DangerousSwitch {
 
 const MEANINGS: Readonly<Record<string, string>> = {
   "attestation.token.signer.vault.dangerouslyAllowPlainHttp": "the token for Vault travels in the clear",
+  "secrets.vault.dangerouslyAllowPlainHttp": "secrets and the token for Vault travel in the clear",
   "server.dangerouslyAllowPlainHttp": "requests, and administrators' tokens with them, travel in the clear",
   "attestation.dangerouslyAllowRsa1_5": "answers are encrypted with a padding that has known attacks",
   "attestationService.remote.dangerouslyAllowPlainHttp":

@@ -7,6 +7,7 @@ import { tpmEnrolmentSchema } from "./schema-enrolment.ts";
 import { referenceValuesSchema } from "./schema-reference-values.ts";
 import { serverSchema } from "./schema-server.ts";
 import { adminSchema, attestationSchema, tokensSchema } from "./schema-trust.ts";
+import { vaultSecretsSchema } from "./schema-vault.ts";
 
 const MIB = 1024 * 1024;
 
@@ -24,7 +25,9 @@ const secretsSchema = z
     driver: z
       .enum(SECRET_STORE_DRIVERS)
       .default("fs")
-      .describe("fs: files that survive; memory: gone at the end of the process."),
+      .describe(
+        "fs: files that survive; vault: HashiCorp Vault or OpenBao; memory: gone at the end of the process.",
+      ),
     fs: z
       .strictObject({
         folder: filePath()
@@ -44,6 +47,13 @@ const secretsSchema = z
       })
       .prefault({})
       .describe("Options of the driver memory."),
+    vault: vaultSecretsSchema.optional().meta({
+      examples: [{ address: "https://vault.example.org:8200", login: { kubernetes: { role: "keywarden" } } }],
+    }),
+  })
+  .superRefine(({ driver, vault }, context) => {
+    if (driver === "vault" && vault === undefined)
+      context.addIssue({ code: "custom", path: ["vault"], message: "is missing: the driver vault needs it" });
   })
   .prefault({})
   .describe("Where secrets rest.");

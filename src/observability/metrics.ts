@@ -55,6 +55,11 @@ export function createMetrics(build: BuildInfo, clockBehindMilliseconds: () => n
     httpRequestSize: histogram("kbs_http_request_size_bytes", "Size of request bodies.", SIZE_BUCKETS),
     httpResponseSize: histogram("kbs_http_response_size_bytes", "Size of response bodies.", SIZE_BUCKETS),
     httpActive: new Gauge({ name: "kbs_http_active_connections", help: "Requests in flight.", registers }),
+    vaultFailures: counterBy(
+      "kbs_vault_failures_total",
+      "Questions to Vault that were not answered as they should, by reason.",
+      "reason",
+    ),
     problems: counterBy("kbs_problems_total", "Answers that were refusals or failures, by code.", "code"),
     authRequests: counter("kbs_auth_requests_total", "Requests to /auth."),
     authSuccesses: counter("kbs_auth_successes_total", "Challenges given out."),

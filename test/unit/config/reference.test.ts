@@ -55,6 +55,14 @@ function mergedAttestation(token: object, data: unknown): object {
   return { ...Object(data), token: { ...base, ...Object(memberOf(data, "token")) } };
 }
 
+/** Vault needs an address and one login; its certificate and key come together, and serve the login by certificate. */
+function mergedSecrets(data: unknown): object {
+  const vault = Object(memberOf(data, "vault"));
+  const tls = { certificate: "c", privateKey: { file: "k" }, ...Object(memberOf(vault, "tls")) };
+  const login = memberOf(vault, "login") ?? { token: { file: "t" } };
+  return { vault: { address: "https://vault.example.org:8200", ...vault, tls, login } };
+}
+
 test("every example in the reference configuration is accepted as it stands", () => {
   const withExample = ALL.filter(({ schema }) => Array.isArray(memberOf(schema, "examples")));
   expect(withExample.length).toBeGreaterThan(10);
@@ -68,7 +76,11 @@ test("every example in the reference configuration is accepted as it stands", ()
     const merged =
       head === "attestation"
         ? { ...base, attestation: mergedAttestation(token, memberOf(data, head)) }
-        : { ...base, ...Object(data) };
+        : {
+            ...base,
+            ...Object(data),
+            ...(path[1] === "vault" ? { secrets: mergedSecrets(memberOf(data, head)) } : {}),
+          };
     expect({ path, faults: loadConfig(stringify(merged)).faults }).toEqual({ path, faults: [] });
   }
 });
