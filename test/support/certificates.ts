@@ -20,6 +20,8 @@ export interface CertificateOptions {
   readonly ca?: boolean;
   readonly pathLength?: number;
   readonly keyUsage?: number;
+  /** Extended key usages. */
+  readonly usages?: readonly string[];
   /** Days from `NOW`. */
   readonly from?: number;
   readonly to?: number;
@@ -45,6 +47,7 @@ export async function issueCertificate(options: CertificateOptions): Promise<Iss
     extensions: [
       new x509.BasicConstraintsExtension(options.ca ?? false, options.pathLength, true),
       ...(options.keyUsage === undefined ? [] : [new x509.KeyUsagesExtension(options.keyUsage, true)]),
+      ...(options.usages === undefined ? [] : [new x509.ExtendedKeyUsageExtension([...options.usages])]),
       ...(options.critical === undefined
         ? []
         : [new x509.Extension(options.critical, true, new Uint8Array([5, 0]))]),

@@ -35,12 +35,17 @@ function header(
 async function verify(
   token: string,
   anchors: readonly Issued[] = [root],
-  options: { readonly allowIntermediateAnchors?: boolean; readonly now?: number } = {},
+  options: {
+    readonly allowIntermediateAnchors?: boolean;
+    readonly usages?: readonly string[];
+    readonly now?: number;
+  } = {},
 ) {
   const now = () => options.now ?? NOW;
   const keys = new CertificateKeys({
     anchors: anchors.map(({ certificate }) => certificate),
     allowIntermediateAnchors: options.allowIntermediateAnchors ?? false,
+    usages: options.usages,
     now,
   });
   const issuer = {
@@ -217,6 +222,50 @@ describe("P42 C3 AS-054 chains that are refused", () => {
     const back = await issueCertificate({ name: "a", ca: true, issuer: second, keys: first.keys });
     const last = await issueCertificate({ name: "last", issuer: second });
     await expect(verify(token(last, [last, second, back, first]))).rejects.toEqual(REJECTED);
+  });
+});
+
+describe("C3 what the signing certificate is for", () => {
+  const SERVER = "1.3.6.1.5.5.7.3.1";
+  const DOCUMENTS = "1.3.6.1.5.5.7.3.36";
+  const issue = (usages?: readonly string[], keyUsage?: number) =>
+    issueCertificate({
+      name: "purpose",
+      issuer: root,
+      ...(usages === undefined ? {} : { usages }),
+      ...(keyUsage === undefined ? {} : { keyUsage }),
+    });
+  const counts = async (made: Issued, options: Parameters<typeof verify>[2] = {}) =>
+    verify(token(made, [made]), [root], options);
+
+  test.each([
+    ["any purpose", ["2.5.29.37.0"]],
+    ["documents", [DOCUMENTS]],
+    ["JSON Web Tokens", ["1.3.6.1.5.5.7.3.37"]],
+    ["servers and documents", [SERVER, DOCUMENTS]],
+  ])("one for %s signs tokens", async (_, usages) => {
+    await expect(counts(await issue(usages))).resolves.toBeDefined();
+  });
+
+  test("a certificate of a TLS server or of a person below the same root signs no token", async () => {
+    await expect(counts(await issue([SERVER]))).rejects.toEqual(REJECTED);
+    await expect(counts(await issue([SERVER, "1.3.6.1.5.5.7.3.2", "1.3.6.1.5.5.7.3.4"]))).rejects.toEqual(
+      REJECTED,
+    );
+  });
+
+  test("one whose key usage leaves out signatures signs none", async () => {
+    const { digitalSignature, keyAgreement } = x509.KeyUsageFlags;
+    await expect(counts(await issue(undefined, keyAgreement))).rejects.toEqual(REJECTED);
+    await expect(counts(await issue(undefined, digitalSignature))).resolves.toBeDefined();
+  });
+
+  test("usages of the operator's own replace the list, and then there must be one", async () => {
+    const usages = ["1.3.6.1.4.1.99999.1"];
+    await expect(counts(await issue(usages), { usages })).resolves.toBeDefined();
+    await expect(counts(await issue(usages))).rejects.toEqual(REJECTED);
+    await expect(counts(await issue([DOCUMENTS]), { usages })).rejects.toEqual(REJECTED);
+    await expect(counts(await issue(), { usages })).rejects.toEqual(REJECTED);
   });
 });
 
