@@ -14,6 +14,41 @@ import type { JsonValue } from "./json/value.ts";
 import { type AmdOptions, amdEndorsements } from "./verifiers/amd.ts";
 import { expectedOf, parseSettings } from "./verifiers/options.ts";
 
+export {
+  appraiseEventLog,
+  appraiseImaLog,
+  ccelRegisters,
+  checkReplay,
+  EventLog,
+  type EventLogAppraisal,
+  EventLogError,
+  type EventLogJob,
+  eventClaims,
+  type HashName,
+  type ImaAppraisal,
+  type ImaJob,
+  isBound,
+  type LogEvent,
+  type LogLimits,
+  type Mismatch,
+  parseEventLog,
+  type RegisterKind,
+  ReplayImpossible,
+  type ReplayReport,
+  replay,
+} from "./attestation/formats/eventlog/index.ts";
+export {
+  appraiseIma,
+  type ImaFailure,
+  ImaLog,
+  type ImaPolicy,
+  ImaPolicyError,
+  type ImaReport,
+  matchIma,
+  parseImaLog,
+  parseImaPolicy,
+  replayIma,
+} from "./attestation/formats/ima/index.ts";
 export { SNP_CHECKS, type SnpCheck } from "./attestation/formats/sev-snp/checks.ts";
 export type { AkRegistry, EnrolledAk } from "./attestation/formats/tpm2/ak-registry.ts";
 export {
