@@ -50,7 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "attestation/verifiers/tdx": ["attestation", "attestation/formats", "config"],
   "attestation/verifiers/tpm": ["attestation", "attestation/formats", "config"],
   workers: ["attestation/formats"],
-  tokens: ["storage"],
+  tokens: ["storage", "vault"],
   broker: ["plugins", "policy", "tokens"],
   // Enrolments of bare TPMs: verifiers only look them up.
   enrolment: ["attestation/formats", "policy", "storage"],

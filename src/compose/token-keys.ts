@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import type { KeywardenConfig } from "../config/load.ts";
 import { readSecret } from "../config/secret.ts";
 import { KbsError } from "../errors.ts";
-import { VaultClient } from "../storage/vault-client.ts";
 import { loadRememberedKeys, saveRememberedKeys } from "../tokens/remembered-keys.ts";
 import { certificatesOf, type SignerChain } from "../tokens/signer.ts";
 import { loadOrCreateSigner } from "../tokens/signer-files.ts";
@@ -10,6 +9,8 @@ import { ephemeralSigner, FileSigner, type SignerSource } from "../tokens/signer
 import { SignerWatch } from "../tokens/signer-watch.ts";
 import { type RememberedKey, SigningKeys } from "../tokens/signing-keys.ts";
 import { VaultTransit } from "../tokens/vault-transit.ts";
+import { VaultClient } from "../vault/client.ts";
+import { tokenLogin } from "../vault/login.ts";
 import { keyFile, type World, warnBy } from "./world.ts";
 
 export interface TokenKeys {
@@ -22,6 +23,8 @@ type VaultConfig = NonNullable<NonNullable<KeywardenConfig["attestation"]["token
 
 /** Longest time that a look at the source of keys may take. */
 const LOOK_MS = 30_000;
+/** Signatures asked for at once. */
+const VAULT_CONNECTIONS = 32;
 
 /** @throws KbsError naming the option or file that stands in the way */
 export async function openTokenKeys(config: KeywardenConfig, world: World): Promise<TokenKeys> {
@@ -96,15 +99,18 @@ async function ownKeyFile(config: KeywardenConfig, { log }: World): Promise<Sign
 
 async function vaultSource(vault: VaultConfig, config: KeywardenConfig, world: World): Promise<SignerSource> {
   const { address, namespace, token, certificates, timeoutSeconds, mount, key } = vault;
+  const readToken = async () =>
+    (await readSecret(token, "attestation.token.signer.vault.token", world.env, warnBy(world))).toString(
+      "utf8",
+    );
   const client = new VaultClient({
     address,
     namespace,
-    certificateAuthorities: certificates === undefined ? undefined : await readPem(certificates),
-    readToken: async () =>
-      (await readSecret(token, "attestation.token.signer.vault.token", world.env, warnBy(world))).toString(
-        "utf8",
-      ),
-    timeoutMs: timeoutSeconds * 1000,
+    tls: { certificateAuthorities: certificates === undefined ? undefined : await readPem(certificates) },
+    login: tokenLogin(readToken),
+    timeoutMilliseconds: timeoutSeconds * 1000,
+    maxConnections: VAULT_CONNECTIONS,
+    onEvent: (event) => (event.reason === undefined ? world.log.info(event) : world.log.warn(event)),
   });
   const { algorithm } = config.attestation.token;
   return new VaultTransit({ client, mount, key, algorithm, readChain: () => readChain(config) });

@@ -2,7 +2,8 @@ import { createPublicKey, type KeyObject, X509Certificate } from "node:crypto";
 import { KbsError } from "../errors.ts";
 import type { JsonObject } from "../json/value.ts";
 import { isObject, member } from "../json/write.ts";
-import { type VaultClient, VaultError } from "../storage/vault-client.ts";
+import type { VaultClient } from "../vault/client.ts";
+import { VaultFault } from "../vault/fault.ts";
 import { verifySignature } from "./algorithms.ts";
 import {
   type PublicSigningKey,
@@ -162,10 +163,12 @@ function signatureOf(data: JsonObject, version: number): Buffer | undefined {
 
 async function asked(ask: () => Promise<JsonObject>): Promise<JsonObject> {
   try {
-    return await ask();
+    const data = member(await ask(), "data");
+    if (!isObject(data)) throw new VaultFault("malformed");
+    return data;
   } catch (error) {
-    if (error instanceof VaultError) throw unavailable(error.message, error);
-    throw error;
+    if (error instanceof VaultFault) throw unavailable(error.message, error);
+    throw unavailable("nobody waits for Vault's answer any more");
   }
 }
 

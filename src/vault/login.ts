@@ -35,16 +35,25 @@ export type ReadCredential = () => Promise<string>;
 
 /** A token that somebody else made: from a file that an agent keeps fresh, say. */
 export function tokenLogin(read: ReadCredential): Login {
+  const lookUp = async (token: string, call: VaultCall, signal: AbortSignal): Promise<Lease> => {
+    if (token === "") throw new VaultFault("login-refused", undefined, "the token is empty");
+    const data = member(await call({ method: "GET", path: "auth/token/lookup-self", token }, signal), "data");
+    return { token, ...lifetime(isObject(data) ? data : {}, "ttl") };
+  };
   return {
     kind: "token",
     login: async (call, signal) => {
       const token = (await read()).trim();
-      if (token === "") throw new VaultFault("login-refused", undefined, "the token is empty");
-      const data = member(
-        await call({ method: "GET", path: "auth/token/lookup-self", token }, signal),
-        "data",
-      );
-      return { token, ...lifetime(isObject(data) ? data : {}, "ttl") };
+      try {
+        return await lookUp(token, call, signal);
+      } catch (error) {
+        if (!(error instanceof VaultFault) || error.reason !== "denied") throw error;
+        // An agent may have put a fresh one there in between; the old one is not tried twice.
+        const other = (await read()).trim();
+        if (other === token)
+          throw new VaultFault("login-refused", error.status, "the token has ended or was revoked");
+        return await lookUp(other, call, signal);
+      }
     },
   };
 }

@@ -83,6 +83,8 @@ export class FakeVault {
     if (this.silent) return;
     if (this.sealed) return send(response, 503, { errors: ["Vault is sealed"] });
     if (token !== this.token) return send(response, 403, { errors: ["permission denied"] });
+    if (path === "/v1/auth/token/lookup-self")
+      return send(response, 200, envelope({ ttl: 0, renewable: false }));
     if (path === "/v1/transit/keys/signer") return send(response, 200, envelope(this.tamper(this.#key())));
     const signing = /^\/v1\/transit\/sign\/signer(?:\/(sha2-\d+))?$/.exec(path);
     if (signing === null || request.method !== "POST") return send(response, 404, { errors: [] });
