@@ -38,7 +38,7 @@ async function appraised(one: GoldenCase, values: ReferenceValues): Promise<read
   return (await appraiser.evaluate([{ tee, evidence: null }], ["default"], never)).submodules;
 }
 
-/** Long lists and texts, event logs above all, are held by their digest. */
+/** Long lists and texts, event logs above all, are held by their digest; the order of members says nothing. */
 function shortened(value: JsonValue): JsonValue {
   const long = (what: JsonValue, length: number): JsonValue => ({
     "in short": { length, sha256: createHash("sha256").update(canonicalJson(what)).digest("hex") },
@@ -46,7 +46,8 @@ function shortened(value: JsonValue): JsonValue {
   if (typeof value === "string") return value.length > 2_000 ? long(value, value.length) : value;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.length > 24 ? long(value, value.length) : value.map(shortened);
-  return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, shortened(item)]));
+  const sorted = Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1));
+  return Object.fromEntries(sorted.map(([name, item]) => [name, shortened(item)]));
 }
 
 function claimsOf({ tee, annotatedEvidence }: Submodule): JsonObject {
