@@ -4,6 +4,7 @@ import { benchFlood, benchFlows, benchHangingKds, benchRaw, report } from "./bro
 import { benchLogs } from "./logs.ts";
 import { benchRego } from "./rego.ts";
 import { benchTdx } from "./tdx.ts";
+import { benchTpm } from "./tpm.ts";
 
 /** `npm run bench [-- NAME…] [-- --quick]`; without a name all that measure the broker. */
 const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = {
@@ -15,6 +16,7 @@ const BENCHMARKS: Readonly<Record<string, (quick: boolean) => Promise<void>>> = 
     report("SEV-SNP appraisals (CPU time of this process, all threads)", await benchAppraisal(quick)),
   tdx: async (quick) =>
     report("TDX verifications (CPU time of this process, all threads)", await benchTdx(quick)),
+  tpm: async (quick) => report("TPM quotes (CPU time of this process)", await benchTpm(quick)),
   flood: async (quick) => report("Abandoned handshakes", await benchFlood(quick)),
   rego: async (quick) => report("Rego policies (CPU time, one thread, warm)", benchRego(quick)),
   logs: async (quick) => report("Event logs and IMA lists", await benchLogs(quick)),

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { equalBytes } from "../../../crypto/bytes.ts";
+import { digestHex } from "../../../crypto/digest.ts";
 import { BANKS, type BankName, type HashName } from "./algorithms.ts";
 import type { PcrSelection, Quote } from "./attest.ts";
 
@@ -60,11 +61,14 @@ export function valuesFault(selections: readonly PcrSelection[], values: PcrValu
  * @param values - complete for the selection, see `valuesFault`
  */
 export function pcrDigest(selections: readonly PcrSelection[], values: PcrValues, hash: HashName): Buffer {
-  const digest = createHash(hash);
-  for (const { bank, pcrs } of selections)
-    for (const pcr of pcrs) digest.update((bank && values.get(bank)?.get(pcr)) ?? Buffer.alloc(0));
-  return digest.digest();
+  const parts: Buffer[] = [];
+  for (const { bank, pcrs } of selections) {
+    const registers = bank && values.get(bank);
+    for (const pcr of pcrs) parts.push(registers?.get(pcr) ?? NOTHING);
+  }
+  return Buffer.from(digestHex(hash, Buffer.concat(parts)), "hex");
 }
+const NOTHING = Buffer.alloc(0);
 
 /** Whether the values are the ones that were signed. */
 export function matchesDigest(quote: Quote, values: PcrValues, hash: HashName): boolean {
@@ -76,7 +80,9 @@ export function extendedOnce(hash: HashName, value: Uint8Array): Buffer {
   return createHash(hash).update(Buffer.alloc(BANKS[hash].bytes)).update(value).digest();
 }
 
+const NAMES: readonly string[] = Array.from({ length: 32 }, (_, pcr) => `pcr${String(pcr).padStart(2, "0")}`);
+
 /** `pcr08`, as claims name a register. */
 export function pcrName(pcr: number): string {
-  return `pcr${String(pcr).padStart(2, "0")}`;
+  return NAMES[pcr] ?? `pcr${pcr}`;
 }

@@ -17,8 +17,8 @@ export interface AttestationKey {
   readonly key: KeyObject;
   /** See `keyFingerprint`. */
   readonly fingerprint: string;
-  /** DER as it came, or the canonical form when only the public area came. */
-  readonly spki: Buffer;
+  /** Base64 of the DER as it came, or of the canonical form when only the public area came. */
+  readonly spkiText: string;
   /** Known only where the evidence carries it. */
   readonly publicArea: PublicArea | undefined;
   /** Lower-case hex; known only with the public area. */
@@ -44,7 +44,7 @@ export function readAttestationKey(trail: TpmTrail, { akPublic, akPublicArea }: 
   return {
     key,
     fingerprint,
-    spki: akPublic ?? key.export({ type: "spki", format: "der" }),
+    spkiText: (akPublic ?? key.export({ type: "spki", format: "der" })).toString("base64"),
     publicArea,
     name: publicArea && objectName(publicArea).toString("hex"),
   };

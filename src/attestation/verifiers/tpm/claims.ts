@@ -27,42 +27,55 @@ interface Verified {
  */
 export function tpmClaims(verified: Verified): JsonObject {
   const { attest, signature, key, values, trust } = verified;
-  const initData = values.get("sha256")?.get(INIT_DATA_PCR);
-  return {
+  const pcrs: Record<string, JsonObject> = {};
+  for (const [bank, registers] of values) pcrs[bank] = bankClaims(registers);
+  // Filled member by member: spreading thirty claims costs as much as reading the quote.
+  const claims: Record<string, JsonValue> = {
     report_data: toHex(attest.extraData),
-    ...(initData === undefined ? {} : { init_data: toHex(initData) }),
-    ...bankClaims(values.get("sha256")),
-    pcrs: Object.fromEntries([...values].map(([bank, registers]) => [bank, bankClaims(registers)])),
-    ak_public: key.spki.toString("base64"),
+    pcrs,
+    ak_public: key.spkiText,
     ak_sha256: key.fingerprint,
     ak_trust: trust.level,
-    ...(key.name === undefined ? {} : { ak_name: key.name }),
     signature_scheme: `${signature.scheme}-${signature.hash}`,
     qualified_signer: toHex(attest.qualifiedSigner),
     tpm_clock: clockClaims(attest.clockInfo),
     tpm_firmware_version: firmwareClaim(attest),
-    ...(verified.rebooted === undefined ? {} : { rebooted: verified.rebooted }),
-    ...trustClaims(trust),
-    ...verified.boot,
   };
+  addAll(claims, pcrs["sha256"]);
+  const initData = values.get("sha256")?.get(INIT_DATA_PCR);
+  if (initData !== undefined) claims["init_data"] = toHex(initData);
+  if (key.name !== undefined) claims["ak_name"] = key.name;
+  if (verified.rebooted !== undefined) claims["rebooted"] = verified.rebooted;
+  addAll(claims, trustClaims(trust));
+  addAll(claims, verified.boot);
+  return claims;
 }
 
-function trustClaims({ enrolment, endorsement, akAuthority }: JudgedTrust): JsonObject {
-  const manufacturer = enrolment?.manufacturer ?? endorsement?.manufacturer;
-  const model = enrolment?.model ?? endorsement?.model;
-  const version = enrolment?.firmwareVersion ?? endorsement?.firmwareVersion;
-  const claims: Record<string, JsonValue | undefined> = {
-    host: enrolment?.host,
-    ek_sha256: enrolment?.ekFingerprint,
-    ek_trust: enrolment?.ekTrust,
+/** Members without a value stay out. */
+function addAll(
+  claims: Record<string, JsonValue>,
+  more: Readonly<Record<string, JsonValue | undefined>> = {},
+): void {
+  for (const name of Object.keys(more)) {
+    const value = more[name];
+    if (value !== undefined) claims[name] = value;
+  }
+}
+
+function trustClaims({
+  enrolment,
+  endorsement,
+  akAuthority,
+}: JudgedTrust): Readonly<Record<string, JsonValue | undefined>> {
+  if (enrolment === undefined) return { ak_authority: akAuthority };
+  // What an endorsement certificate beside the evidence says counts only when the enrolment names its key.
+  return {
     ak_authority: akAuthority,
-    // What an endorsement certificate beside the evidence says counts only when the enrolment names its key.
-    ...(enrolment === undefined
-      ? {}
-      : { tpm_manufacturer: manufacturer, tpm_model: model, tpm_fw_version: version }),
+    host: enrolment.host,
+    ek_sha256: enrolment.ekFingerprint,
+    ek_trust: enrolment.ekTrust,
+    tpm_manufacturer: enrolment.manufacturer ?? endorsement?.manufacturer,
+    tpm_model: enrolment.model ?? endorsement?.model,
+    tpm_fw_version: enrolment.firmwareVersion ?? endorsement?.firmwareVersion,
   };
-  const entries = Object.entries(claims).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, value] as const],
-  );
-  return Object.fromEntries(entries);
 }

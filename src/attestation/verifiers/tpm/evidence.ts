@@ -57,8 +57,11 @@ export interface TpmEvidenceLimits {
 /** @throws TpmEvidenceError */
 export function readTpmEvidence(evidence: JsonValue, limits: TpmEvidenceLimits): TpmEvidence {
   if (!isObject(evidence)) throw new TpmEvidenceError("not a JSON object");
+  const { message, signature, pcrs } = readQuote(evidence);
   return {
-    ...readQuote(evidence),
+    message,
+    signature,
+    pcrs,
     akPublic:
       bytesOf(evidence, "ak_public", MAX_KEY_BYTES) ?? bytesOf(evidence, "ak_public_spki", MAX_KEY_BYTES),
     akPublicArea: bytesOf(evidence, "ak_tpm2b_public", MAX_KEY_BYTES),
@@ -129,9 +132,16 @@ function readPcrs(pcrs: JsonValue | undefined): TpmEvidence["pcrs"] {
   throw new TpmEvidenceError("pcrs: a list of values, or values by bank and register, are required");
 }
 
+/** Decoded in one go: this is what every guest sends. */
 function readList(values: readonly JsonValue[]): Buffer[] {
   if (values.length > MAX_PCRS) throw new TpmEvidenceError(`pcrs: ${values.length} values`);
-  return values.map((value, i) => pcrValue(value, PCR_BYTES, `pcrs[${i}]`));
+  const odd = values.findIndex((value) => typeof value !== "string" || value.length !== PCR_BYTES * 2);
+  const all = odd === -1 ? fromHex(values.join("")) : undefined;
+  if (all === undefined)
+    throw new TpmEvidenceError(
+      `pcrs${odd === -1 ? "" : `[${odd}]`}: ${PCR_BYTES * 2} hexadecimal digits are required`,
+    );
+  return values.map((_, i) => all.subarray(i * PCR_BYTES, (i + 1) * PCR_BYTES));
 }
 
 function readBanks(banks: JsonObject): PcrValues {

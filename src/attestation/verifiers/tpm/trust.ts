@@ -57,12 +57,12 @@ export async function judgeTrust(judge: Judge, signal: AbortSignal): Promise<Jud
   const found = await trust.enrolled.find(key.fingerprint, signal);
   const enrolment = checkEnrolment(judge, found, endorsement);
   const level = levelOf(settings, key, akAuthority, enrolment);
-  trail.require(
-    "ak-trust",
-    settings.acceptedAkTrust.includes(level),
-    level === "none" ? "a key that nobody here knows" : level,
-    `a key that is ${AK_TRUST.filter((one) => settings.acceptedAkTrust.includes(one)).join(" or ")} (setting acceptedAkTrust)`,
-  );
+  const seen = level === "none" ? "a key that nobody here knows" : level;
+  if (!settings.acceptedAkTrust.includes(level)) {
+    const accepted = AK_TRUST.filter((one) => settings.acceptedAkTrust.includes(one)).join(" or ");
+    throw trail.failed("ak-trust", seen, `a key that is ${accepted} (setting acceptedAkTrust)`);
+  }
+  trail.passed("ak-trust", seen);
   return { level, enrolment, endorsement, akAuthority };
 }
 
