@@ -1,14 +1,22 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "@jest/globals";
 import { SNP_CHECKS } from "../../../src/attestation/formats/sev-snp/checks.ts";
+import { AZ_SNP_CHECKS } from "../../../src/attestation/verifiers/az-snp-vtpm/checks.ts";
+import { azSnpSchema } from "../../../src/attestation/verifiers/az-snp-vtpm/settings.ts";
+import { AZ_TDX_CHECKS } from "../../../src/attestation/verifiers/az-tdx-vtpm/checks.ts";
+import { azTdxSchema } from "../../../src/attestation/verifiers/az-tdx-vtpm/settings.ts";
 import { SAMPLE_CHECKS } from "../../../src/attestation/verifiers/sample/checks.ts";
 import { SGX_CHECKS } from "../../../src/attestation/verifiers/sgx/checks.ts";
 import { sgxSchema } from "../../../src/attestation/verifiers/sgx/settings.ts";
 import { snpSchema } from "../../../src/attestation/verifiers/snp/settings.ts";
 import { TDX_CHECKS } from "../../../src/attestation/verifiers/tdx/checks.ts";
 import { tdxSchema } from "../../../src/attestation/verifiers/tdx/settings.ts";
+import { TPM_CHECKS } from "../../../src/attestation/verifiers/tpm/checks.ts";
+import { tpmSchema } from "../../../src/attestation/verifiers/tpm/settings.ts";
 import { tell } from "../../support/fake-amd/index.ts";
+import { tellAzure } from "../../support/fake-azure/index.ts";
 import { tell as tellOfIntel } from "../../support/fake-intel/index.ts";
+import { tellTpm } from "../../support/software-tpm/index.ts";
 
 const page = (name: string) =>
   readFileSync(new URL(`../../../docs/verifiers/${name}.md`, import.meta.url), "utf8");
@@ -30,6 +38,7 @@ describe("the pages about verifiers say what the program does", () => {
     ["snp", SNP_CHECKS],
     ["tdx", TDX_CHECKS],
     ["sgx", SGX_CHECKS],
+    ["tpm", TPM_CHECKS],
     ["sample", SAMPLE_CHECKS],
   ] as const)("%s: the checks, in their order", (name, checks) => {
     const rows = Object.entries(checks).map(([check, { expected, source }]) => [
@@ -71,5 +80,50 @@ describe("the pages about verifiers say what the program does", () => {
     const claims = Object.keys(results[0]?.claims ?? {});
     expect(claims.length).toBeGreaterThan(25);
     expect(claims.filter((claim) => !text.includes(`\`${claim}\``))).toEqual([]);
+  });
+
+  test.each([
+    ["SEV-SNP", AZ_SNP_CHECKS],
+    ["TDX", AZ_TDX_CHECKS],
+  ] as const)("azure, %s: the checks, in their order", (kind, checks) => {
+    const text = page("azure");
+    const rows = Object.entries(checks).map(([check, { expected, source }]) => [
+      `\`${check}\``,
+      expected,
+      source,
+    ]);
+    expect(firstTable(text.slice(text.indexOf(`## What is checked on ${kind}`)))).toEqual(rows);
+  });
+
+  test("tpm: every setting and every claim", async () => {
+    const text = page("tpm");
+    const { results } = await tellTpm({
+      ekCertificate: {},
+      akCertificate: {},
+      enrolled: { lastClock: undefined },
+    });
+    const claims = Object.keys(results[0]?.claims ?? {}).filter((claim) => !/^pcr\d\d$/.test(claim));
+    expect(claims.length).toBeGreaterThan(15);
+    const names = [...claims, ...Object.keys(tpmSchema.unwrap().shape)];
+    expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
+  });
+
+  test("azure: every setting and claim of its own, the others by the pages of bare metal", async () => {
+    const text = page("azure");
+    const bareMetal = { snp: page("snp"), tdx: page("tdx") };
+    for (const [kind, schema] of [
+      ["snp", azSnpSchema],
+      ["tdx", azTdxSchema],
+    ] as const) {
+      const { results } = await tellAzure({ kind });
+      const names = [...Object.keys(results[0]?.claims ?? {}), ...Object.keys(schema.unwrap().shape)];
+      expect(names.length).toBeGreaterThan(30);
+      const named = (name: string) =>
+        [text, bareMetal[kind]].some(
+          (pageText) =>
+            pageText.includes(`\`${name}\``) || pageText.includes(`\`${name.replace(/_tcb_.*/, "_tcb_*")}\``),
+        );
+      expect(names.filter((name) => !named(name))).toEqual([]);
+    }
   });
 });
