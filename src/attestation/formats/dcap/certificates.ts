@@ -57,10 +57,16 @@ export function isSignedBy(
   );
 }
 
+const names = new WeakMap<Certificate, string>();
+
 /** Common name, or a word for its absence. Short and printable: nobody may have verified the certificate yet. */
 export function commonName(certificate: Certificate): string {
+  const known = names.get(certificate);
+  if (known !== undefined) return known;
   const name = certificate.subject.get(OID.commonName) ?? "(no common name)";
-  return name.slice(0, 60).replaceAll(/[^\x20-\x7e]/g, "?");
+  const printable = name.slice(0, 60).replaceAll(/[^\x20-\x7e]/g, "?");
+  names.set(certificate, printable);
+  return printable;
 }
 
 /** Whether the certificate may issue certificates (RFC 5280 §4.2.1.3, §4.2.1.9); unreadable extensions say no. */

@@ -5,75 +5,75 @@
 import { createHash } from "node:crypto";
 import { toHex } from "../../../crypto/bytes.ts";
 import type { Certificate } from "../../../crypto/certificate.ts";
-import type { JsonObject } from "../../../json/value.ts";
+import type { JsonObject, JsonValue } from "../../../json/value.ts";
 import { isoTime } from "./certificates.ts";
 import type { PckPlatform } from "./pck.ts";
 import { readQuoteHeader, type SgxQuote, type TdQuote } from "./quote.ts";
-import type { TcbEvaluation } from "./tcb.ts";
+import type { TcbVerdict } from "./tcb.ts";
 import { hasTdAttribute, isUnderDebug, TD_ATTRIBUTES, tdAttributes } from "./td-attributes.ts";
 import type { VerifiedCollateral } from "./verify-collateral.ts";
 import type { VerifiedQuote } from "./verify-quote.ts";
 
-/** What Intel says about the platform: claims of every TEE that DCAP quotes vouch for. */
-export function platformClaims({ chain, collateral, tcb }: VerifiedQuote): JsonObject {
+/** Claims that are being written. */
+export type Claims = Record<string, JsonValue>;
+
+/**
+ * Writes what Intel says about the platform: claims of every TEE that DCAP quotes vouch for. They are written member by
+ * member into one object, for putting objects of this size together costs as much as half a signature.
+ */
+export function addPlatformClaims(claims: Claims, { chain, collateral, tcb }: VerifiedQuote): void {
   const { platform, leaf, root } = chain;
   const { tcbInfo, qeIdentity, pckCrl, rootCrl, expired } = collateral;
-  return {
-    ...tcbClaims(tcb),
-    collateral_expiration_status: expired ? "1" : "0",
-    ...dateClaims(collateral, [leaf, chain.intermediate, root]),
-    tcb_eval_num: Math.min(tcbInfo.evaluationNumber, qeIdentity.evaluationNumber),
-    pck_crl_num: jsonNumber(pckCrl.number),
-    root_ca_crl_num: jsonNumber(rootCrl.number),
-    platform_provider_id: toHex(platform.ppid),
-    sgx_type: platform.sgxType,
-    root_key_id: rootKeyId(root),
-    ...registrationClaims(platform),
-    fmspc: platform.fmspc,
-    pceid: platform.pceId,
-    pck_serial: serialText(leaf),
-    pck_ca: chain.ca,
-  };
+  claims["tcb_status"] = tcb.status;
+  claims["tcb_date"] = tcb.date;
+  claims["advisory_ids"] = tcb.advisories;
+  claims["platform_tcb_status"] = tcb.platformStatus;
+  if (tcb.moduleStatus !== undefined) claims["module_tcb_status"] = tcb.moduleStatus;
+  claims["qe_tcb_status"] = tcb.qeStatus;
+  if (tcb.current !== undefined) addCurrent(claims, tcb.current);
+  claims["collateral_expiration_status"] = expired ? "1" : "0";
+  addDates(claims, collateral, [leaf, chain.intermediate, root]);
+  claims["tcb_eval_num"] = Math.min(tcbInfo.evaluationNumber, qeIdentity.evaluationNumber);
+  claims["pck_crl_num"] = jsonNumber(pckCrl.number);
+  claims["root_ca_crl_num"] = jsonNumber(rootCrl.number);
+  claims["platform_provider_id"] = toHex(platform.ppid);
+  claims["sgx_type"] = platform.sgxType;
+  claims["root_key_id"] = rootKeyId(root);
+  addRegistration(claims, platform);
+  claims["fmspc"] = platform.fmspc;
+  claims["pceid"] = platform.pceId;
+  claims["pck_serial"] = serialText(leaf);
+  claims["pck_ca"] = chain.ca;
 }
 
-function tcbClaims({ current, ...tcb }: TcbEvaluation): JsonObject {
-  return {
-    tcb_status: tcb.status,
-    tcb_date: tcb.date,
-    advisory_ids: tcb.advisories,
-    platform_tcb_status: tcb.platformStatus,
-    ...(tcb.moduleStatus === undefined ? {} : { module_tcb_status: tcb.moduleStatus }),
-    qe_tcb_status: tcb.qeStatus,
-    ...(current === undefined
-      ? {}
-      : {
-          tcb_status_current: current.status,
-          tcb_date_current: current.date,
-          advisory_ids_current: current.advisories,
-        }),
-  };
+/** The same as an object of its own. */
+export function platformClaims(verified: VerifiedQuote): JsonObject {
+  const claims: Claims = {};
+  addPlatformClaims(claims, verified);
+  return claims;
 }
 
-function dateClaims(collateral: VerifiedCollateral, chain: readonly Certificate[]): JsonObject {
-  const { tcbInfo, qeIdentity, pckCrl, rootCrl, tcbSigner, qeSigner } = collateral;
-  const certificates = [...chain, tcbSigner.certificate, qeSigner.certificate];
-  const lists = [pckCrl, rootCrl];
-  const statements = [tcbInfo, qeIdentity];
-  const issued = [
-    ...certificates.map(({ notBefore }) => notBefore),
-    ...lists.map(({ thisUpdate }) => thisUpdate),
-    ...statements.map(({ issuedAt }) => issuedAt),
-  ];
-  const ends = [
-    ...certificates.map(({ notAfter }) => notAfter),
-    ...lists.map(({ nextUpdate }) => nextUpdate ?? Number.NaN),
-    ...statements.map(({ expiresAt }) => expiresAt),
-  ];
-  return {
-    earliest_issue_date: isoTime(Math.min(...issued)),
-    latest_issue_date: isoTime(Math.max(...issued)),
-    earliest_expiration_date: isoTime(Math.min(...ends)),
-  };
+function addCurrent(claims: Claims, current: TcbVerdict): void {
+  claims["tcb_status_current"] = current.status;
+  claims["tcb_date_current"] = current.date;
+  claims["advisory_ids_current"] = current.advisories;
+}
+
+function addDates(
+  claims: Claims,
+  { tcbInfo, qeIdentity, pckCrl, rootCrl, tcbSigner, qeSigner }: VerifiedCollateral,
+  chain: readonly Certificate[],
+): void {
+  const issued = [pckCrl.thisUpdate, rootCrl.thisUpdate, tcbInfo.issuedAt, qeIdentity.issuedAt];
+  const lists = [pckCrl.nextUpdate ?? Number.NaN, rootCrl.nextUpdate ?? Number.NaN];
+  const ends = [...lists, tcbInfo.expiresAt, qeIdentity.expiresAt];
+  for (const { notBefore, notAfter } of [...chain, tcbSigner.certificate, qeSigner.certificate]) {
+    issued.push(notBefore);
+    ends.push(notAfter);
+  }
+  claims["earliest_issue_date"] = isoTime(Math.min(...issued));
+  claims["latest_issue_date"] = isoTime(Math.max(...issued));
+  claims["earliest_expiration_date"] = isoTime(Math.min(...ends));
 }
 
 function jsonNumber(number: bigint): number | bigint {
@@ -97,61 +97,57 @@ function rootKeyId(root: Certificate): string {
 }
 
 /** The certificate has the instance id as a little-endian number; claims print the number. */
-function registrationClaims({ sgxType, platformInstanceId, configuration }: PckPlatform): JsonObject {
-  return {
-    ...(platformInstanceId === undefined
-      ? {}
-      : { platform_instance_id: toHex(Buffer.from(platformInstanceId).reverse()) }),
-    ...(sgxType === "Standard" || configuration === undefined
-      ? {}
-      : {
-          is_dynamic_platform: configuration.dynamicPlatform,
-          is_cached_keys: configuration.cachedKeys,
-          is_smt_enabled: configuration.smtEnabled,
-        }),
-  };
+function addRegistration(claims: Claims, { sgxType, platformInstanceId, configuration }: PckPlatform): void {
+  if (platformInstanceId !== undefined)
+    claims["platform_instance_id"] = toHex(Buffer.from(platformInstanceId).reverse());
+  if (sgxType === "Standard" || configuration === undefined) return;
+  claims["is_dynamic_platform"] = configuration.dynamicPlatform;
+  claims["is_cached_keys"] = configuration.cachedKeys;
+  claims["is_smt_enabled"] = configuration.smtEnabled;
 }
 
 /** `quote` and `td_attributes` of a TD; `debug` is true for every bit that lets anybody look into the TD. */
-export function tdQuoteClaims({ header, bodyDescriptor, report }: TdQuote): JsonObject {
+export function tdQuoteClaims({ header, bodyDescriptor, report }: TdQuote): Claims {
   const words = readQuoteHeader(header);
-  const attributes = tdAttributes(report);
+  const quote: Claims = {
+    header: {
+      version: toHex(words.version),
+      att_key_type: toHex(words.attestationKeyType),
+      tee_type: toHex(words.teeType),
+      reserved: toHex(header.subarray(8, 12)),
+      vendor_id: toHex(words.vendorId),
+      user_data: toHex(words.userData),
+    },
+    body: tdBodyClaims(report),
+  };
+  if (bodyDescriptor !== undefined) {
+    quote["type"] = toHex(bodyDescriptor.subarray(0, 2));
+    quote["size"] = toHex(bodyDescriptor.subarray(2));
+  }
+  return { quote, td_attributes: attributeClaims(tdAttributes(report)) };
+}
+
+function attributeClaims(attributes: bigint): JsonObject {
   const bit = (name: keyof typeof TD_ATTRIBUTES) => hasTdAttribute(attributes, TD_ATTRIBUTES[name]);
   return {
-    quote: {
-      header: {
-        version: toHex(words.version),
-        att_key_type: toHex(words.attestationKeyType),
-        tee_type: toHex(words.teeType),
-        reserved: toHex(header.subarray(8, 12)),
-        vendor_id: toHex(words.vendorId),
-        user_data: toHex(words.userData),
-      },
-      ...(bodyDescriptor === undefined
-        ? {}
-        : { type: toHex(bodyDescriptor.subarray(0, 2)), size: toHex(bodyDescriptor.subarray(2)) }),
-      body: tdBodyClaims(report),
-    },
-    td_attributes: {
-      debug: isUnderDebug(attributes),
-      septve_disable: bit("septve-disable"),
-      protection_keys: bit("pks"),
-      key_locker: bit("kl"),
-      perfmon: bit("perfmon"),
-      migratable: bit("migratable"),
-      servtd_ext: bit("servtd-ext"),
-      icssd: bit("icssd"),
-      lass: bit("lass"),
-      tpa: bit("tpa"),
-      hgs_plus_prof: bit("hgs-plus-prof"),
-      perf_prof: bit("perf-prof"),
-      pmt_prof: bit("pmt-prof"),
-    },
+    debug: isUnderDebug(attributes),
+    septve_disable: bit("septve-disable"),
+    protection_keys: bit("pks"),
+    key_locker: bit("kl"),
+    perfmon: bit("perfmon"),
+    migratable: bit("migratable"),
+    servtd_ext: bit("servtd-ext"),
+    icssd: bit("icssd"),
+    lass: bit("lass"),
+    tpa: bit("tpa"),
+    hgs_plus_prof: bit("hgs-plus-prof"),
+    perf_prof: bit("perf-prof"),
+    pmt_prof: bit("pmt-prof"),
   };
 }
 
 function tdBodyClaims(report: TdQuote["report"]): JsonObject {
-  return {
+  const claims: Claims = {
     tcb_svn: toHex(report.teeTcbSvn),
     mr_seam: toHex(report.mrSeam),
     mrsigner_seam: toHex(report.mrSignerSeam),
@@ -167,14 +163,15 @@ function tdBodyClaims(report: TdQuote["report"]): JsonObject {
     rtmr_2: toHex(report.rtmr2),
     rtmr_3: toHex(report.rtmr3),
     report_data: toHex(report.reportData),
-    ...(report.td15 === undefined
-      ? {}
-      : { tee_tcb_svn2: toHex(report.td15.teeTcbSvn2), mr_servicetd: toHex(report.td15.mrServiceTd) }),
   };
+  if (report.td15 === undefined) return claims;
+  claims["tee_tcb_svn2"] = toHex(report.td15.teeTcbSvn2);
+  claims["mr_servicetd"] = toHex(report.td15.mrServiceTd);
+  return claims;
 }
 
 /** `header` and `body` of an enclave. */
-export function sgxQuoteClaims({ header, report }: SgxQuote): JsonObject {
+export function sgxQuoteClaims({ header, report }: SgxQuote): Claims {
   const words = readQuoteHeader(header);
   return {
     header: {

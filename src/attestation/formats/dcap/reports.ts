@@ -52,43 +52,65 @@ export const SGX_REPORT_BYTES = 384;
 export const TD10_REPORT_BYTES = 584;
 export const TD15_REPORT_BYTES = 648;
 
-export type SgxReport = Readonly<Record<keyof typeof SGX_REPORT_FIELDS, Buffer>>;
-type Td10Fields = Readonly<Record<keyof typeof TD_REPORT_FIELDS, Buffer>>;
-type Td15Fields = Readonly<Record<keyof typeof TD15_REPORT_FIELDS, Buffer>>;
+type FieldsOf<Table> = Readonly<Record<keyof Table, Buffer>>;
+export type SgxReport = FieldsOf<typeof SGX_REPORT_FIELDS>;
+type Td15Fields = FieldsOf<typeof TD15_REPORT_FIELDS>;
 /** A TD report; the fields of 1.5 are there or not together. */
-export interface TdReport extends Td10Fields {
+export interface TdReport extends FieldsOf<typeof TD_REPORT_FIELDS> {
   readonly td15: Td15Fields | undefined;
 }
 
 /** @param body - at least 384 bytes, checked by the caller */
 export function readSgxReport(body: Buffer): SgxReport {
-  return cut(body, SGX_ROWS);
+  return new SgxFields(body);
 }
 
 /** @param body - 584 or 648 bytes, checked by the caller */
 export function readTdReport(body: Buffer): TdReport {
-  const td15 = body.length === TD15_REPORT_BYTES ? cut(body, TD15_ROWS) : undefined;
-  return { ...cut(body, TD_ROWS), td15 };
+  return new TdFields(body);
 }
 
-type Fields<Name extends string> = Readonly<Record<Name, readonly [offset: number, size: number]>>;
+/** Fields are cut out when somebody asks: a quote has some fifty, and most verifications look at a few of them. */
+abstract class Fields {
+  readonly body: Buffer;
 
-/** Rows of the tables above, made once: a report is cut for every quote, and for the enclave behind it. */
-const SGX_ROWS = rowsOf(SGX_REPORT_FIELDS);
-const TD_ROWS = rowsOf(TD_REPORT_FIELDS);
-const TD15_ROWS = rowsOf(TD15_REPORT_FIELDS);
-
-function rowsOf<Name extends string>(fields: Fields<Name>): readonly (readonly [Name, number, number])[] {
-  // Object.keys forgets the names; they are those of `fields`.
-  return (Object.keys(fields) as Name[]).map((name) => [name, fields[name][0], fields[name][1]]);
+  constructor(body: Buffer) {
+    this.body = body;
+  }
 }
 
-function cut<Name extends string>(
-  body: Buffer,
-  rows: readonly (readonly [Name, number, number])[],
-): Record<Name, Buffer> {
-  const report: Partial<Record<Name, Buffer>> = {};
-  for (const [name, at, size] of rows) report[name] = body.subarray(at, at + size);
-  // Every name has a row.
-  return report as Record<Name, Buffer>;
+class SgxBody extends Fields {}
+class Td15Body extends Fields {}
+
+class TdBody extends Fields {
+  readonly td15: Td15Fields | undefined;
+
+  constructor(body: Buffer) {
+    super(body);
+    this.td15 = body.length === TD15_REPORT_BYTES ? new Td15FieldsOf(body) : undefined;
+  }
+}
+
+const SgxFields = withFields<typeof SGX_REPORT_FIELDS, SgxReport>(SgxBody, SGX_REPORT_FIELDS);
+const Td15FieldsOf = withFields<typeof TD15_REPORT_FIELDS, Td15Fields>(Td15Body, TD15_REPORT_FIELDS);
+const TdFields = withFields<typeof TD_REPORT_FIELDS, TdReport>(TdBody, TD_REPORT_FIELDS);
+
+/** Gives the class a getter for every row of the table. */
+function withFields<Table extends Readonly<Record<string, readonly [number, number]>>, Report>(
+  body: new (bytes: Buffer) => Fields,
+  table: Table,
+): new (
+  bytes: Buffer,
+) => Report {
+  for (const [name, [at, size]] of Object.entries(table))
+    Object.defineProperty(body.prototype, name, {
+      get(this: Fields): Buffer {
+        return this.body.subarray(at, at + size);
+      },
+      enumerable: true,
+    });
+  // The compiler does not see getters that are defined from a table; there is one for each name of it.
+  return body as unknown as new (
+    bytes: Buffer,
+  ) => Report;
 }

@@ -214,8 +214,11 @@ function combine(
   relaunch: TcbStatus | undefined,
   current: TcbVerdict | undefined,
 ): TcbEvaluation {
+  const { status, date, advisories } = verdict(levels, relaunch);
   return {
-    ...verdict(levels, relaunch),
+    status,
+    date,
+    advisories,
     platformStatus: levels.platform.status,
     moduleStatus: levels.module?.status,
     qeStatus: levels.qe.status,

@@ -1,6 +1,6 @@
 import { toHex } from "../../../crypto/bytes.ts";
 import type { JsonObject } from "../../../json/value.ts";
-import { platformClaims, sgxQuoteClaims } from "../../formats/dcap/claims.ts";
+import { addPlatformClaims, type Claims, sgxQuoteClaims } from "../../formats/dcap/claims.ts";
 import type { SgxQuote } from "../../formats/dcap/quote.ts";
 import type { VerifiedQuote } from "../../formats/dcap/verify-quote.ts";
 import { hasSgxAttribute } from "./attributes.ts";
@@ -8,16 +8,15 @@ import { hasSgxAttribute } from "./attributes.ts";
 /** Flat claims about a verified enclave; numbers of the quote are also there as numbers. */
 export function sgxClaims(quote: SgxQuote, verified: VerifiedQuote): JsonObject {
   const { report } = quote;
-  return {
-    ...sgxQuoteClaims(quote),
-    report_data: toHex(report.reportData),
-    init_data: toHex(report.configId),
-    debug: hasSgxAttribute(report, "debug"),
-    kss: hasSgxAttribute(report, "kss"),
-    provision_key: hasSgxAttribute(report, "provision-key"),
-    isv_prod_id: report.isvProdId.readUInt16LE(0),
-    isv_svn: report.isvSvn.readUInt16LE(0),
-    config_svn: report.configSvn.readUInt16LE(0),
-    ...platformClaims(verified),
-  };
+  const claims: Claims = sgxQuoteClaims(quote);
+  claims["report_data"] = toHex(report.reportData);
+  claims["init_data"] = toHex(report.configId);
+  claims["debug"] = hasSgxAttribute(report, "debug");
+  claims["kss"] = hasSgxAttribute(report, "kss");
+  claims["provision_key"] = hasSgxAttribute(report, "provision-key");
+  claims["isv_prod_id"] = report.isvProdId.readUInt16LE(0);
+  claims["isv_svn"] = report.isvSvn.readUInt16LE(0);
+  claims["config_svn"] = report.configSvn.readUInt16LE(0);
+  addPlatformClaims(claims, verified);
+  return claims;
 }

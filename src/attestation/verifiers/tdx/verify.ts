@@ -1,6 +1,7 @@
+import { toHex } from "../../../crypto/bytes.ts";
 import type { JsonValue } from "../../../json/value.ts";
 import { checkInitData, checkReportData } from "../../formats/dcap/bindings.ts";
-import { platformClaims, tdQuoteClaims } from "../../formats/dcap/claims.ts";
+import { addPlatformClaims, tdQuoteClaims } from "../../formats/dcap/claims.ts";
 import type { DcapCollateralSource } from "../../formats/dcap/collateral.ts";
 import { evidenceText, readEvidence } from "../../formats/dcap/evidence.ts";
 import { appraisePlatform } from "../../formats/dcap/platform-settings.ts";
@@ -49,13 +50,11 @@ export class TdxVerifier implements Verifier {
     appraisePlatform(trail, verified, this.#settings);
     const eventClaims = checkEventLogs(trail, evidence, report, this.#settings);
     appraiseTd(trail, report, this.#settings);
-    const claims = {
-      ...tdQuoteClaims(attested.quote),
-      report_data: report.reportData.toString("hex"),
-      init_data: report.mrConfigId.toString("hex"),
-      ...platformClaims(verified),
-      ...eventClaims,
-    };
+    const claims = tdQuoteClaims(attested.quote);
+    claims["report_data"] = toHex(report.reportData);
+    claims["init_data"] = toHex(report.mrConfigId);
+    addPlatformClaims(claims, verified);
+    Object.assign(claims, eventClaims);
     return { checks: trail.checks, results: [{ teeClass: "cpu", claims }] };
   }
 }
