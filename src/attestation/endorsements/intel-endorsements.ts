@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { LRUCache } from "lru-cache";
 import { KbsError } from "../../errors.ts";
 import type {
@@ -12,9 +12,8 @@ import { CollateralPieces } from "../formats/dcap/pieces.ts";
 import type { DcapTrustAnchors } from "../formats/dcap/trust-anchors.ts";
 import { FileCache } from "./file-cache.ts";
 import { agentFor } from "./https-get.ts";
-import { IntelFiles, readIntelPath } from "./intel-files.ts";
 import { PieceKeeper, type PieceSource } from "./intel-keeper.ts";
-import type { IntelMaterial } from "./intel-material.ts";
+import { OfflineSource } from "./intel-offline.ts";
 import { collateralOf, type GenuinePiece, piecesFor } from "./intel-pieces.ts";
 import { IntelService } from "./intel-service.ts";
 import { type IntelCollateralExtras, type IntelCollateralSettings, intelSources } from "./intel-settings.ts";
@@ -28,9 +27,6 @@ export interface IntelCollateral extends DcapCollateralSource {
 
 const PCS = "Intel's provisioning certification service";
 const PCCS = "the provisioning certificate caching service";
-const OFFLINE = "the offline collateral";
-/** Files are looked at again after this time, so that a new bundle needs no restart. */
-const FILES_REFRESH_MILLISECONDS = 60_000;
 const MAX_SETS = 1024;
 const MAX_CHAINS = 4096;
 const API_KEY_HEADER = "Ocp-Apim-Subscription-Key";
@@ -50,7 +46,7 @@ export async function openIntelCollateral(
   const { offlinePath } = settings;
   const files =
     sources.includes("offline") && offlinePath !== undefined
-      ? await OfflineSource.open(offlinePath, anchors, world.now)
+      ? await OfflineSource.open(offlinePath, anchors, world)
       : undefined;
   const services = new Map<string, IntelService>();
   if (sources.includes("pcs")) services.set("pcs", pcsService(settings, extras, world));
@@ -106,70 +102,6 @@ function limitsOf(settings: IntelCollateralSettings) {
     timeoutMilliseconds: timeoutSeconds * 1000,
     negativeCacheMilliseconds: negativeCacheSeconds * 1000,
   };
-}
-
-/** A bundle or a folder, read again when it changed. */
-class OfflineSource {
-  readonly #path: string;
-  readonly #anchors: DcapTrustAnchors;
-  readonly #now: () => number;
-  #material: IntelMaterial;
-  #files: IntelFiles;
-  #stamp: string;
-  #lookedAt: number;
-  #edition = 0;
-
-  static async open(path: string, anchors: DcapTrustAnchors, now: () => number): Promise<OfflineSource> {
-    return new OfflineSource(path, anchors, now, await readIntelPath(path, OFFLINE), await stampOf(path));
-  }
-
-  private constructor(
-    path: string,
-    anchors: DcapTrustAnchors,
-    now: () => number,
-    material: IntelMaterial,
-    stamp: string,
-  ) {
-    this.#path = path;
-    this.#anchors = anchors;
-    this.#now = now;
-    this.#material = material;
-    this.#files = new IntelFiles(material, anchors, now);
-    this.#stamp = stamp;
-    this.#lookedAt = now();
-  }
-
-  get faults(): readonly string[] {
-    return this.#material.faults;
-  }
-
-  get edition(): number {
-    return this.#edition;
-  }
-
-  get files(): IntelFiles {
-    return this.#files;
-  }
-
-  /** A file that cannot be read now leaves what was read before. */
-  async look(): Promise<void> {
-    if (Math.abs(this.#now() - this.#lookedAt) < FILES_REFRESH_MILLISECONDS) return;
-    this.#lookedAt = this.#now();
-    const stamp = await stampOf(this.#path);
-    if (stamp === this.#stamp) return;
-    const material = await readIntelPath(this.#path, OFFLINE).catch(() => undefined);
-    if (material === undefined) return;
-    this.#material = material;
-    this.#files = new IntelFiles(material, this.#anchors, this.#now);
-    this.#stamp = stamp;
-    this.#edition++;
-  }
-}
-
-/** Tells a file, or a folder's list of names, from an earlier one. A file changed within a folder is replaced there. */
-async function stampOf(path: string): Promise<string> {
-  const { ino, size, mtimeMs } = await stat(path).catch(() => ({ ino: 0, size: 0, mtimeMs: 0 }));
-  return `${ino}/${size}/${mtimeMs}`;
 }
 
 interface KnownSet {
@@ -300,7 +232,7 @@ class IntelSources implements IntelCollateral {
 function asPieceSource(source: OfflineSource | IntelService): PieceSource {
   if (source instanceof OfflineSource)
     return {
-      name: OFFLINE,
+      name: source.name,
       isFile: true,
       edition: () => source.edition,
       pieces: async (name) => source.files.candidates(name),
