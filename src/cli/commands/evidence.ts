@@ -69,14 +69,17 @@ export function registerEvidence(program: Command, world: World): void {
 /** What verifying takes, whatever is done afterwards. */
 function addVerification(command: Command): Command {
   return command
-    .argument("[file]", "evidence: JSON, or the kernel's binary report with its certificate table")
+    .argument(
+      "[file]",
+      "evidence: JSON, or the report (with its certificate table) or quote that the kernel hands out",
+    )
     .addOption(new Option("--tee <tee>", "kind of evidence").choices(OFFLINE_TEES))
     .option("--at <time>", "time to judge certificates at, as in RFC 3339 (default: now)")
     .option("--report-data <hex>", "what the evidence must be bound to; zeros follow (default: not checked)")
     .option("--init-data <hex>", "digest of the init-data the evidence must name (default: not compared)")
     .option(
       "--collateral <path>",
-      "certificates and revocation lists, a file or folder; may repeat",
+      "certificates, revocation lists, Intel's statements or a bundle, a file or folder; may repeat",
       collect,
       [],
     )
