@@ -37,8 +37,8 @@ export async function layFoundation(config: KeywardenConfig, world: World): Prom
   const own = await openState(config, world, metrics);
   const provider = await openProvider(config, world);
   const state = provider === undefined ? own : withReferenceValues(own, provider.values);
-  const audit = await openAudit(config, world, metrics);
   const tokens = await openTokens(config, world);
+  const audit = await openAudit(config, world, metrics);
   tokens.watch.start();
   const gate = new Gate(config.attestation.maxConcurrent, config.attestation.maxWaiting);
   const verifiers = await openVerifierMap(config, world, gate, own.enrolments);

@@ -28,8 +28,8 @@ export interface SignedToken {
 /** A CWT may stand in its own tag around that of COSE (RFC 8392 §6). */
 const CWT_TAG = 61;
 const HEADER_LIMITS = { maxBytes: MAX_TOKEN_LENGTH, maxDepth: 8 };
-/** Claims nest deeper than headers: evidence stands in them. */
-const CLAIMS_LIMITS = { maxBytes: MAX_TOKEN_LENGTH, maxDepth: 64 };
+/** Claims nest deeper than headers, for evidence stands in them; and one library writes maps of indefinite length. */
+const CLAIMS_LIMITS = { maxBytes: MAX_TOKEN_LENGTH, maxDepth: 64, allowIndefinite: true };
 
 /**
  * @param token - a compact JWS, or a COSE_Sign1 message in base64url, which has no dot in it

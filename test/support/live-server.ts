@@ -14,6 +14,8 @@ export interface LiveServer {
   administer(argv: readonly string[], input?: string): Promise<CommandOutcome>;
   /** Runs `keywarden guest get …` against this server. */
   guestGet(path: string, options?: readonly string[]): Promise<CommandOutcome>;
+  /** As on SIGHUP. */
+  reload(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -86,6 +88,7 @@ export async function liveServer(options: LiveServerOptions = {}): Promise<LiveS
       commandLine([...argv, "--url", url, "--admin-token-file", at("admin.token")], input),
     guestGet: (path, options = []) =>
       commandLine(["guest", "get", path, "--url", url, "--dev-pki", at("vendor"), ...options]),
+    reload: () => server.reload(),
     close: async () => {
       await server.close();
       rmSync(folder, { recursive: true });

@@ -109,7 +109,7 @@ async function handshake(options: GuestOptions, jar: CookieJar): Promise<Atteste
     throw new ProtocolFault("auth", "it set no cookie that this guest may send to /attest");
   const answer = await post(options, jar, "attest", body);
   const token = member(jsonObject("attest", answer), "token");
-  if (typeof token !== "string" || !isCompactJws(token))
+  if (typeof token !== "string" || !(isCompactJws(token) || isCwt(token)))
     throw new ProtocolFault("attest", "`token` is not a signed token in three parts");
   return { token, teeKey };
 }
@@ -223,6 +223,11 @@ function isCompactJws(token: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Where the operator chose that form: base64url of a tagged COSE_Sign1 array, whose first part is a byte string. */
+function isCwt(token: string): boolean {
+  return /^0oR[\w-]+$/.test(token);
 }
 
 function cookieHeader(jar: CookieJar, url: URL): { cookie: string } | undefined {
