@@ -4,6 +4,7 @@ import { parseCelCbor } from "../cel/cbor.ts";
 import { parseCelJson } from "../cel/json.ts";
 import { isBlank, skipBlanks } from "../cel/json-values.ts";
 import { eventLogOf, isCollection, readKeylimeCollection, readPrototypeLog } from "../cel/keylime.ts";
+import { REGISTER_KINDS } from "../cel/record.ts";
 import { parseCelTlv } from "../cel/tlv.ts";
 import { checkLength, type EventLog, EventLogError, type LogLimits } from "./event-log.ts";
 import { parseTcgLog } from "./tcg.ts";
@@ -22,11 +23,17 @@ export function detectFormat(bytes: Uint8Array): DetectedFormat {
   return /^\d{1,2} [0-9a-f]{40}/i.test(text.toString("latin1", 0, 64)) ? "ima-ascii" : "tcg";
 }
 
-/** A record number of one to eight bytes, then a register. */
+/**
+ * A record number of one to eight bytes, then a register of one to four. An older firmware log may begin with the same five
+ * bytes, but a digest follows there.
+ */
 function isCelTlv(bytes: Buffer): boolean {
   if (bytes.length < 6 || bytes.readUInt32BE(0) !== 0) return false;
   const length = bytes.readUInt8(4);
-  return length >= 1 && length <= 8 && [1, 2, 108].includes(bytes[5 + length] ?? 0);
+  const register = 5 + length;
+  if (length < 1 || length > 8 || bytes.length < register + 5) return false;
+  const registerLength = bytes.readUInt32BE(register + 1);
+  return REGISTER_KINDS.has(bytes.readUInt8(register)) && registerLength >= 1 && registerLength <= 4;
 }
 
 /** Arrays and maps. A firmware log that began so would name register 128 or above. */

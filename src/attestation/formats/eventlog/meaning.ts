@@ -1,3 +1,4 @@
+import { readTemplateData, templateFields } from "../ima/template.ts";
 import { readBootOrder, readLoadOption, readPartitionTable, versionText } from "./decode/boot.ts";
 import { utf8Text } from "./decode/efi.ts";
 import { authorityCertificate, readSignatureLists } from "./decode/signature-list.ts";
@@ -6,7 +7,7 @@ import { iplText, type TextSource, tdPayloadInfo } from "./decode/text.ts";
 import { type EfiVariable, readVariable } from "./decode/variable.ts";
 import { readSipaEvents } from "./decode/windows.ts";
 import { imagePath } from "./details.ts";
-import type { LogEvent } from "./event-log.ts";
+import { EventLogError, type LogEvent } from "./event-log.ts";
 import { EV } from "./event-types.ts";
 
 type Explain = (data: Buffer) => string | undefined;
@@ -22,9 +23,19 @@ export function eventMeaning(event: LogEvent): string {
 }
 
 function explain(event: LogEvent): string | undefined {
-  if (event.kind === "ima") return `file measured by IMA (${event.template ?? "?"})`;
+  if (event.kind === "ima") return `measured by IMA: ${imaPath(event) ?? "?"}`;
   if (event.kind !== "pcclient") return "content of a kind that is not described";
   return EXPLAINERS.get(event.type)?.(event.data);
+}
+
+function imaPath({ template, data, position }: LogEvent): string | undefined {
+  const fields = templateFields(template ?? "");
+  try {
+    return fields && readTemplateData(fields, data, position).path;
+  } catch (error) {
+    if (error instanceof EventLogError) return undefined;
+    throw error;
+  }
 }
 
 /** What a type means when its data says no more. */

@@ -66,6 +66,18 @@ describe("the form of a firmware log", () => {
   });
 });
 
+test("an older log is not taken for a Canonical Event Log, whatever its first digest", () => {
+  for (const byte of [1, 2, 108]) {
+    const version = {
+      register: 0,
+      type: EV.crtmVersion,
+      data: Buffer.from("1"),
+      digests: { sha1: Buffer.alloc(20, byte) },
+    };
+    expect(parseEventLog(legacyLog([version, action]))).toMatchObject({ format: "tcg1.2", count: 2 });
+  }
+});
+
 describe("the end of a firmware log", () => {
   const log = agileLog(["sha256"], [action]);
 
