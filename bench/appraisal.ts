@@ -4,23 +4,41 @@
  */
 import { generateKeyPairSync, randomBytes, sign, verify } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Appraiser } from "../src/attestation/appraise.ts";
-import { runtimeDataClaims, runtimeDataDigest } from "../src/attestation/binding.ts";
-import { NO_MATERIAL, offlineEndorsements } from "../src/attestation/endorsements/amd-material.ts";
-import { trustAnchorsFromPem } from "../src/attestation/formats/sev-snp/trust-anchors.ts";
-import { snpSection } from "../src/attestation/verifiers/snp/settings.ts";
-import { SnpVerifier } from "../src/attestation/verifiers/snp/verify.ts";
-import { generateTeeKey } from "../src/cli/guest/tee-key.ts";
-import { createDevAmd, type DevAmd } from "../src/dev/fake-amd.ts";
-import { readJson } from "../src/json/read.ts";
 import type { JsonValue } from "../src/json/value.ts";
-import { writeJson } from "../src/json/write.ts";
-import { RegoEngine } from "../src/policy/rego-engine.ts";
-import { type KbsAttestation, parseAttestation } from "../src/protocol/handshake.ts";
-import { parseTeePublicKey } from "../src/protocol/jwk.ts";
-import { TokenIssuer } from "../src/tokens/issue.ts";
-import { createSigner } from "../src/tokens/signer.ts";
+import type { KbsAttestation } from "../src/protocol/handshake.ts";
 import type { Row } from "./table.ts";
+
+/** The built program, as it is shipped: what compiles sources on the fly would be measured along. */
+function built<Module>(path: string): Promise<Module> {
+  return import(new URL(`../dist/${path}.js`, import.meta.url).href);
+}
+
+const { Appraiser } = await built<typeof import("../src/attestation/appraise.ts")>("attestation/appraise");
+const { runtimeDataClaims, runtimeDataDigest } =
+  await built<typeof import("../src/attestation/binding.ts")>("attestation/binding");
+const { NO_MATERIAL, offlineEndorsements } = await built<
+  typeof import("../src/attestation/endorsements/amd-material.ts")
+>("attestation/endorsements/amd-material");
+const { trustAnchorsFromPem } = await built<
+  typeof import("../src/attestation/formats/sev-snp/trust-anchors.ts")
+>("attestation/formats/sev-snp/trust-anchors");
+const { snpSection } = await built<typeof import("../src/attestation/verifiers/snp/settings.ts")>(
+  "attestation/verifiers/snp/settings",
+);
+const { SnpVerifier } = await built<typeof import("../src/attestation/verifiers/snp/verify.ts")>(
+  "attestation/verifiers/snp/verify",
+);
+const { generateTeeKey } = await built<typeof import("../src/cli/guest/tee-key.ts")>("cli/guest/tee-key");
+const { createDevAmd } = await built<typeof import("../src/dev/fake-amd.ts")>("dev/fake-amd");
+const { readJson } = await built<typeof import("../src/json/read.ts")>("json/read");
+const { writeJson } = await built<typeof import("../src/json/write.ts")>("json/write");
+const { RegoEngine } = await built<typeof import("../src/policy/rego-engine.ts")>("policy/rego-engine");
+const { parseAttestation } = await built<typeof import("../src/protocol/handshake.ts")>("protocol/handshake");
+const { parseTeePublicKey } = await built<typeof import("../src/protocol/jwk.ts")>("protocol/jwk");
+const { TokenIssuer } = await built<typeof import("../src/tokens/issue.ts")>("tokens/issue");
+const { createSigner } = await built<typeof import("../src/tokens/signer.ts")>("tokens/signer");
+
+type DevAmd = Awaited<ReturnType<typeof createDevAmd>>;
 
 const GOAL_RATIO = 1.4;
 const REPORTS = 64;
