@@ -29,3 +29,9 @@ export function writePem(label: string, der: Uint8Array): string {
     .replaceAll(/.{64}(?=.)/g, "$&\n");
   return `-----BEGIN ${label}-----\n${body}\n-----END ${label}-----\n`;
 }
+
+/** Text of a file with certificates: PEM as it stands, one certificate in DER as PEM. */
+export function certificateText(bytes: Buffer): string {
+  const isDer = bytes[0] === 0x30 && !looksLikePem(bytes);
+  return isDer ? writePem("CERTIFICATE", bytes) : bytes.toString("latin1");
+}

@@ -1,7 +1,7 @@
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DerError } from "../../crypto/der.ts";
-import { looksLikePem, writePem } from "../../crypto/pem.ts";
+import { certificateText } from "../../crypto/pem.ts";
 import { KbsError } from "../../errors.ts";
 import { ImaPolicyError, parseImaPolicy } from "../formats/ima/index.ts";
 import { authoritiesFromPem, type CertificateAuthorities } from "../formats/tpm2/certificate-chain.ts";
@@ -59,9 +59,8 @@ async function readFileOf(path: string): Promise<CertificateAuthorities> {
     throw unavailable(`${path} cannot be read`, cause);
   });
   if (bytes.length > MAX_FILE_BYTES) throw unavailable(`${path} is larger than ${MAX_FILE_BYTES} bytes`);
-  const isDer = bytes[0] === 0x30 && !looksLikePem(bytes);
   try {
-    return authoritiesFromPem([isDer ? writePem("CERTIFICATE", bytes) : bytes.toString("latin1")]);
+    return authoritiesFromPem([certificateText(bytes)]);
   } catch (cause) {
     if (!(cause instanceof DerError)) throw cause;
     throw unavailable(`${path} holds no certificate authorities: ${cause.message}`, cause);

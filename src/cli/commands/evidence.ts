@@ -186,8 +186,9 @@ const MARKS: Readonly<Record<Check["outcome"], string>> = { passed: "ok", failed
 
 /** The checks in order, as lines a person reads from the top. */
 function report(file: string, judgement: Judgement): string {
+  const width = Math.max(...judgement.checks.map(({ check }) => check.length)) + 1;
   const rows = judgement.checks.map(({ check, outcome, seen, expected, source }) => {
-    const row = `  ${MARKS[outcome]}  ${check.padEnd(21)} ${seen}\n`;
+    const row = `  ${MARKS[outcome]}  ${check.padEnd(width)} ${seen}\n`;
     return outcome === "failed" ? `${row}      expected: ${expected}\n      source:   ${source}\n` : row;
   });
   const claims =

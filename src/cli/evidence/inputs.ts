@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { Expected, Verification } from "../../attestation/verifier.ts";
 import type { ConfigSection } from "../../config/section.ts";
-import { looksLikePem, writePem } from "../../crypto/pem.ts";
+import { certificateText } from "../../crypto/pem.ts";
 import { JsonSyntaxError, readJson } from "../../json/read.ts";
 import type { JsonValue } from "../../json/value.ts";
 import { type EvidenceRequest, malformed } from "./request.ts";
@@ -83,13 +83,7 @@ async function anchorTexts(path: string): Promise<string[]> {
 }
 
 async function readAnchorText(path: string): Promise<string> {
-  return asPem(await readFile(path).catch(() => notReadable(path)));
-}
-
-function asPem(bytes: Buffer): string {
-  return bytes[0] === 0x30 && !looksLikePem(bytes)
-    ? writePem("CERTIFICATE", bytes)
-    : bytes.toString("latin1");
+  return certificateText(await readFile(path).catch(() => notReadable(path)));
 }
 
 export function notReadable(path: string): never {
