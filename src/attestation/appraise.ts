@@ -189,8 +189,7 @@ export class Appraiser {
     const verbose = this.#dependencies.verbose ?? true;
     const annotatedEvidence = annotate(result.claims, { tee, runtimeDataClaims, initDataClaims, verbose });
     const situation = { name: `${policyId}_${teeClass}`, policy, input: annotatedEvidence, referenceValues };
-    const trustVector = await trustVectorOf(situation, signal);
-    const extensions = await extensionsOf(situation, signal);
+    const { trustVector, extensions } = await judge(situation, signal);
     return {
       name,
       tee,
@@ -226,20 +225,26 @@ interface Situation {
   readonly referenceValues: ReferenceValueLookup;
 }
 
-/** A policy without the rule claims nothing; whether that is acceptable was asked when the policy was found. */
-async function trustVectorOf(situation: Situation, signal: AbortSignal): Promise<TrustVector> {
-  if (!situation.policy.entryPoints.includes(ATTESTATION_RULE)) return UNSET_VECTOR;
-  return parseTrustVector(await ruleValue(ATTESTATION_RULE, situation, signal));
+interface Judgement {
+  readonly trustVector: TrustVector;
+  readonly extensions: Extensions;
 }
 
-async function extensionsOf(situation: Situation, signal: AbortSignal): Promise<Extensions> {
-  if (!situation.policy.entryPoints.includes(EXTENSIONS_RULE)) return NO_EXTENSIONS;
-  return parseExtensions(await ruleValue(EXTENSIONS_RULE, situation, signal));
-}
-
-async function ruleValue(rule: string, situation: Situation, signal: AbortSignal): Promise<JsonValue> {
+/** A policy without `trust_claims` claims nothing; whether that is acceptable was asked when the policy was found. */
+async function judge(situation: Situation, signal: AbortSignal): Promise<Judgement> {
   const { name, policy, input, referenceValues } = situation;
-  return definedValue(await policy.evaluate(rule, { input, referenceValues }, signal), `${rule} of ${name}`);
+  const rules = [ATTESTATION_RULE, EXTENSIONS_RULE].filter((rule) => policy.entryPoints.includes(rule));
+  const outcomes = await policy.evaluateAll(rules, { input, referenceValues }, signal);
+  const answer = (rule: string): JsonValue | undefined => {
+    const outcome = outcomes[rules.indexOf(rule)];
+    return outcome === undefined ? undefined : definedValue(outcome, `${rule} of ${name}`);
+  };
+  const claims = answer(ATTESTATION_RULE);
+  const extensions = answer(EXTENSIONS_RULE);
+  return {
+    trustVector: claims === undefined ? UNSET_VECTOR : parseTrustVector(claims),
+    extensions: extensions === undefined ? NO_EXTENSIONS : parseExtensions(extensions),
+  };
 }
 
 function definedValue(outcome: PolicyOutcome, what: string): JsonValue {

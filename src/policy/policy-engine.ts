@@ -91,6 +91,12 @@ export interface CompiledPolicy {
   readonly referenceValues?: ReferenceValueUses;
   /** @param rulePath - `data.policy.allow` */
   evaluate(rulePath: string, request: EvaluationRequest, signal: AbortSignal): Promise<PolicyOutcome>;
+  /** Several rules over one input, one moment, and one answer to each question for a reference value. */
+  evaluateAll(
+    rulePaths: readonly string[],
+    request: EvaluationRequest,
+    signal: AbortSignal,
+  ): Promise<readonly PolicyOutcome[]>;
 }
 
 /** A policy language. Replaceable as a whole. */

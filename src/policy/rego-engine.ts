@@ -112,36 +112,49 @@ class HostedPolicy implements CompiledPolicy {
   }
 
   async evaluate(rulePath: string, request: EvaluationRequest, signal: AbortSignal): Promise<PolicyOutcome> {
-    const answers = new ReferenceValues(request.referenceValues, signal);
-    try {
-      await answers.fetch(this.#constantIds);
-      return await this.#rounds(rulePath, request, answers, signal);
-    } catch (error) {
-      if (error instanceof LookupFailure) return failure("eval_builtin_error", error.message);
-      if (signal.aborted) return failure("eval_cancel_error", "the caller gave up on the evaluation");
-      throw error;
-    }
+    const [outcome] = await this.evaluateAll([rulePath], request, signal);
+    return outcome ?? failure("eval_internal_error", "the evaluation gave no outcome");
   }
 
-  async #rounds(
-    rulePath: string,
+  async evaluateAll(
+    rulePaths: readonly string[],
     request: EvaluationRequest,
-    answers: ReferenceValues,
     signal: AbortSignal,
-  ): Promise<PolicyOutcome> {
+  ): Promise<readonly PolicyOutcome[]> {
+    const answers = new ReferenceValues(request.referenceValues, signal);
     const evaluation: RegoRequest = {
-      input: request.input,
+      input: fromJson(request.input),
       data: request.data ?? {},
       host: (_name, [id]) => (typeof id === "string" ? answers.get(id) : undefined),
       nowNs: BigInt(Math.floor(this.#options.now() * 1_000)) * 1_000n,
       randomBytes: this.#options.randomBytes ?? randomBytes,
       cancelled: () => signal.aborted,
     };
+    try {
+      await answers.fetch(this.#constantIds);
+      const outcomes: PolicyOutcome[] = [];
+      for (const path of rulePaths)
+        outcomes.push(await this.#rounds(path, evaluation, answers, request.explain === true));
+      return outcomes;
+    } catch (error) {
+      if (error instanceof LookupFailure)
+        return rulePaths.map(() => failure("eval_builtin_error", error.message));
+      if (signal.aborted)
+        return rulePaths.map(() => failure("eval_cancel_error", "the caller gave up on the evaluation"));
+      throw error;
+    }
+  }
+
+  async #rounds(
+    rulePath: string,
+    evaluation: RegoRequest,
+    answers: ReferenceValues,
+    explaining: boolean,
+  ): Promise<PolicyOutcome> {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       try {
         const outcome = this.#policy.evaluate(rulePath, evaluation);
-        const explanation =
-          request.explain === true ? this.#explain(rulePath, evaluation, outcome) : undefined;
+        const explanation = explaining ? this.#explain(rulePath, evaluation, outcome) : undefined;
         return toPolicyOutcome(outcome, explanation);
       } catch (error) {
         if (!(error instanceof NeedHostValue)) throw error;
