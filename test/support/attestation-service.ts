@@ -58,11 +58,14 @@ export const SERVICE_TOKEN = "a-token-of-the-tests-that-is-long-enough";
 export const READER_TOKEN = "another-token-of-the-tests-for-reading-only";
 export const ADMIN_TOKEN = "a-third-token-of-the-tests-for-administrators";
 
+export const BROKER_TOKEN = "a-fourth-token-of-the-tests-for-brokers-that-administer";
+
 const TOKENS = `
     tokens:
       - { name: broker, token: { file: service.token }, may: [ evaluate ] }
       - { name: reader, token: { file: reader.token }, may: [ read-reference-values ] }
-      - { name: ops, token: { file: admin.token }, may: [ administer ] }`;
+      - { name: ops, token: { file: admin.token }, may: [ administer ] }
+      - { name: kbs, token: { file: broker.token }, may: [ evaluate, administer ] }`;
 
 export interface AloneService extends Folder {
   readonly grpc: string;
@@ -79,8 +82,8 @@ export interface AloneOptions {
   readonly authentication?: string;
   /** Members of each `listen: { … }`. */
   readonly listen?: string;
-  /** Below `attestationService`, two spaces deep. */
-  readonly service?: string;
+  /** Members of `attestationService.rvps` beside `listen`. */
+  readonly rvps?: string;
   readonly sections?: string;
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -91,6 +94,7 @@ export async function aloneService(options: AloneOptions = {}): Promise<AloneSer
   at.file("service.token", SERVICE_TOKEN);
   at.file("reader.token", READER_TOKEN);
   at.file("admin.token", `${ADMIN_TOKEN}\n`);
+  at.file("broker.token", BROKER_TOKEN);
   for (const [name, content] of Object.entries(options.files ?? {})) at.file(name, content);
   const listen = `listen: { port: 0, ${options.listen ?? ""} }`;
   const config = await configIn(
@@ -102,10 +106,9 @@ log: { level: error }
 attestationService:
   grpc: { ${listen} }
   rest: { ${listen} }
-  rvps: { ${listen} }
+  rvps: { ${listen}${options.rvps === undefined ? "" : `, ${options.rvps}`} }
   authentication:${TOKENS}
 ${options.authentication ?? ""}
-${options.service ?? ""}
 verifiers: { sample: { allowSampleEvidence: true }, snp: { kds: { enabled: false } } }
 ${options.sections ?? ""}
 `,
