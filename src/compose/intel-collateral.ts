@@ -25,9 +25,10 @@ export async function openIntel(
   world: World,
   upstreams: UpstreamWorld,
 ): Promise<IntelCollateral> {
-  const { tdx, sgx } = config.verifiers;
+  const { tdx, sgx, "az-tdx-vtpm": azure } = config.verifiers;
+  const graces = [tdx, sgx, azure].map(({ collateralGraceSeconds }) => collateralGraceSeconds);
   const extras = {
-    graceSeconds: Math.max(tdx.collateralGraceSeconds, sgx.collateralGraceSeconds),
+    graceSeconds: Math.max(...graces),
     pcsApiKey: await readPcsApiKey(config, world),
   };
   const collateral = await openIntelCollateral(

@@ -177,7 +177,11 @@ function offCurve(at: number): Story {
 
 export const SIGNATURES: readonly Told[] = [
   ["a QE report that another key signed", "qe-signature", { quote: { pckKey: KEYS.other } }],
-  ["a QE report for another attestation key", "qe-binding", { qe: { reportData: Buffer.alloc(64, 1) } }],
+  [
+    "a QE report for another attestation key",
+    "qe-binding",
+    { qe: { reportData: Buffer.concat([Buffer.alloc(32, 1), Buffer.alloc(32)]) } },
+  ],
   [
     "a binding with something behind it",
     "qe-binding",
