@@ -2,8 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "@jest/globals";
-import { Command } from "commander";
-import { registerEvidence } from "../../../src/cli/commands/evidence.ts";
+import { runBatch } from "../../support/evidence-batch.ts";
 import { describeShared, sharedPath } from "../../support/shared.ts";
 
 interface Case {
@@ -36,24 +35,6 @@ function requestOf(one: Case, folder: string): string {
     ...(one.crl === undefined ? {} : { collateral: [join(folder, one.crl)] }),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
   });
-}
-
-async function runBatch(file: string): Promise<readonly Record<string, unknown>[]> {
-  const out: string[] = [];
-  const program = new Command("keywarden").exitOverride();
-  registerEvidence(program, {
-    env: {},
-    now: Date.now,
-    out: (data) => out.push(String(data)),
-    err: () => undefined,
-    readInput: async () => Buffer.alloc(0),
-  });
-  await program.parseAsync(["evidence", "verify", "--batch", file], { from: "user" });
-  return out
-    .join("")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 describeShared("SEV-SNP evidence of others through the batch command", "fixtures/snp", () => {

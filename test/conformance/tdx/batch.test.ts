@@ -2,9 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "@jest/globals";
-import { Command } from "commander";
-import { registerEvidence } from "../../../src/cli/commands/evidence.ts";
 import { type DcapCase, dcapCases } from "../../support/dcap-cases.ts";
+import { type BatchResult, runBatch } from "../../support/evidence-batch.ts";
 import { describeShared, sharedPath } from "../../support/shared.ts";
 
 /** A request line as scripts write it. */
@@ -18,32 +17,6 @@ function requestOf(tee: "tdx" | "sgx", one: DcapCase): string {
     ...(one.root === "builtin" ? {} : { trustAnchors: [path(one.root)] }),
     ...(one.collateral ? { collateral: [path(one.collateral)] } : {}),
   });
-}
-
-interface Result {
-  readonly id: string;
-  readonly verdict: string;
-  readonly code?: string;
-  readonly check?: string;
-  readonly results?: readonly { readonly claims: Readonly<Record<string, unknown>> }[];
-}
-
-async function runBatch(file: string): Promise<readonly Result[]> {
-  const out: string[] = [];
-  const program = new Command("keywarden").exitOverride();
-  registerEvidence(program, {
-    env: {},
-    now: Date.now,
-    out: (data) => out.push(String(data)),
-    err: () => undefined,
-    readInput: async () => Buffer.alloc(0),
-  });
-  await program.parseAsync(["evidence", "verify", "--batch", file], { from: "user" });
-  return out
-    .join("")
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Result);
 }
 
 describeShared("TDX and SGX quotes of others through the batch command", "fixtures/tdx", () => {
@@ -60,7 +33,7 @@ describeShared("TDX and SGX quotes of others through the batch command", "fixtur
   });
 });
 
-function expectResult(one: DcapCase, result: Result | undefined): void {
+function expectResult(one: DcapCase, result: BatchResult | undefined): void {
   const lenient = result?.verdict === "accepted" && one.lenient_expect === "accept";
   const expected = lenient ? "accepted" : one.expect === "accept" ? "accepted" : "refused";
   expect([one.id, result?.verdict]).toEqual([one.id, expected]);

@@ -152,7 +152,7 @@ export const TCB: readonly Told[] = [
   ["B16 another processor", "platform", settings({ allowedPpids: ["00".repeat(16)] })],
   ["B16 another platform instance", "platform", settings({ allowedPlatformInstanceIds: ["00".repeat(16)] })],
   [
-    "B16 a platform without instance id",
+    "B14 B16 a platform that does not say which one it is, where settings list some",
     "platform",
     settings({ allowedPlatformInstanceIds: ["00".repeat(16)] }, { ca: "processor" }),
   ],
