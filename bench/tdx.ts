@@ -10,7 +10,12 @@ import { TdxVerifier } from "../src/attestation/verifiers/tdx/verify.ts";
 import { p1363 } from "../src/dev/intel-quote.ts";
 import type { JsonValue } from "../src/json/value.ts";
 import { KEYS, type Made, make, NOW } from "../test/support/fake-intel/index.ts";
-import { quoteFor, quoteOfAnother, SIGNED_BYTES } from "../test/support/fake-intel/machine.ts";
+import {
+  quoteAfterRestart,
+  quoteFor,
+  quoteOfAnother,
+  SIGNED_BYTES,
+} from "../test/support/fake-intel/machine.ts";
 import type { Row } from "./table.ts";
 
 const QUOTES = 64;
@@ -32,11 +37,13 @@ export async function benchTdx(quick: boolean): Promise<readonly Row[]> {
   const strangers: Guest[] = [];
   for (let at = 0; at < (quick ? PLATFORMS / 10 : PLATFORMS); at++)
     strangers.push(guestOf(await quoteOfAnother(made, (0x10_0000 + at).toString(16))));
+  const restarts = Array.from({ length: quick ? 200 : 3_000 }, () => restartedGuest(made.quote));
   const rawBefore = rawMilliseconds();
   const cold = await cpuMilliseconds(quick ? 50 : 500, (at) => verifierOf(made)(fleet[at % QUOTES]));
   const warm = verifierOf(made);
   for (const guest of fleet) await warm(guest);
   const newChains = await cpuMilliseconds(strangers.length, (at) => warm(strangers[at]));
+  const restarted = await cpuMilliseconds(restarts.length, (at) => warm(restarts[at]));
   for (let at = 0; at < 2_000; at++) await warm(fleet[at % QUOTES]);
   const known = await cpuMilliseconds(quick ? 1_000 : 20_000, (at) => warm(fleet[at % QUOTES]));
   const raw = (rawBefore + rawMilliseconds()) / 2;
@@ -44,10 +51,10 @@ export async function benchTdx(quick: boolean): Promise<readonly Row[]> {
     { what: "P-256 verification alone", "CPU ms": raw, "per second": 1000 / raw },
     row("nothing known", cold, raw, 9),
     { ...row("collateral known, a new PCK chain each time", newChains, raw, 3), goal: `${GOAL_NEW_CHAIN}/s` },
+    row("collateral and PCK chain known, a quoting enclave that started anew", restarted, raw, 2),
     {
       ...row("collateral, PCK chain and quoting enclave known", known, raw, 1),
-      "over two signatures": known / (2 * raw),
-      goal: `${GOAL_CACHED} over two signatures`,
+      goal: `${GOAL_CACHED} of two signatures; is ${(known / (2 * raw)).toFixed(2)}`,
     },
   ];
 }
@@ -66,6 +73,15 @@ function row(what: string, milliseconds: number, raw: number, signatures: number
 function guestOf(quote: Buffer): Guest {
   const reportData = Buffer.concat([randomBytes(48), Buffer.alloc(16)]);
   const evidence = { quote: quoteFor({ quote }, reportData).toString("base64"), cc_eventlog: null };
+  return { evidence, reportData };
+}
+
+function restartedGuest(quote: Buffer): Guest {
+  const reportData = Buffer.concat([randomBytes(48), Buffer.alloc(16)]);
+  const evidence = {
+    quote: quoteAfterRestart({ quote }, reportData).toString("base64"),
+    cc_eventlog: null,
+  };
   return { evidence, reportData };
 }
 

@@ -49,7 +49,7 @@ export const INIT_DATA = Buffer.alloc(48, 0x1d);
 export const FMSPC = "00806f050000";
 const INTEL_DATE = (at: number) => new Date(at).toISOString().replace(/\.\d+Z/, "Z");
 
-function newP256(): KeyObject {
+export function newP256(): KeyObject {
   return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
 }
 

@@ -1,10 +1,10 @@
 /** A machine of the fake vendor: quotes for any report data, and PCK chains of machines like it. */
-import { createPublicKey } from "node:crypto";
+import { createHash, createPublicKey } from "node:crypto";
 import type { Attester } from "../../../src/cli/guest/attester.ts";
 import { issueIntelCertificate, pckExtension } from "../../../src/dev/intel-certificates.ts";
 import { p1363 } from "../../../src/dev/intel-quote.ts";
 import type { JsonObject } from "../../../src/json/value.ts";
-import { caName, DAY, KEYS, LEAF_NAME, type Made, make, PCK, pem, validity } from "./index.ts";
+import { caName, DAY, KEYS, LEAF_NAME, type Made, make, newP256, PCK, pem, validity } from "./index.ts";
 import { LEAF } from "./stories-evidence.ts";
 
 /** Bytes of a version 4 quote with a TD report 1.0. */
@@ -38,6 +38,21 @@ export function attesterOf(made: Made): Attester {
       cc_eventlog: null,
     }),
   };
+}
+
+/** The quote of the machine's next start: the quoting enclave has another attestation key, which the PCK key vouches for. */
+export function quoteAfterRestart({ quote }: Pick<Made, "quote">, reportData: Uint8Array): Buffer {
+  const bytes = quoteFor({ quote }, reportData);
+  const key = newP256();
+  const point = createPublicKey(key).export({ type: "spki", format: "der" }).subarray(-64);
+  const authentication = bytes.subarray(SIGNED_BYTES + 4);
+  authentication.set(p1363(key, bytes.subarray(0, SIGNED_BYTES)));
+  authentication.set(point, 64);
+  const qeReport = bytes.subarray(OUTER_AT + 6, OUTER_AT + 6 + 384);
+  const authData = bytes.subarray(CHAIN_AT - 32, CHAIN_AT);
+  qeReport.set(createHash("sha256").update(point).update(authData).digest(), 320);
+  bytes.set(p1363(KEYS.pck, qeReport), OUTER_AT + 6 + 384);
+  return bytes;
 }
 
 /** The quote with the chain of another machine, whose PCK certificate was made for the same key. */
