@@ -1,8 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, expect, test } from "@jest/globals";
-import { runBatch } from "../../support/evidence-batch.ts";
+import { expect, test } from "@jest/globals";
+import { evidenceBatch } from "../../support/evidence-batch.ts";
 import { describeShared, sharedPath } from "../../support/shared.ts";
 
 interface Case {
@@ -15,7 +14,7 @@ interface Case {
 }
 
 /** A request line as scripts write it. */
-function requestOf(one: Case, folder: string): string {
+function requestOf(one: Case, folder: string): object {
   const settings = {
     ...(one.options["vmpl"] === undefined ? {} : { allowedVmpls: [one.options["vmpl"]] }),
     ...(one.options["min_version"] === undefined ? {} : { minimumReportVersion: one.options["min_version"] }),
@@ -24,7 +23,7 @@ function requestOf(one: Case, folder: string): string {
   const anchors = products.flatMap((product) =>
     ["ark", "ask", "asvk"].map((role) => join(folder, one.roots, `${product}-${role}.pem`)),
   );
-  return JSON.stringify({
+  return {
     id: one.id,
     tee: "snp",
     evidence: join(folder, one.evidence),
@@ -34,21 +33,16 @@ function requestOf(one: Case, folder: string): string {
     ...(one.roots === "builtin" ? {} : { trustAnchors: anchors }),
     ...(one.crl === undefined ? {} : { collateral: [join(folder, one.crl)] }),
     ...(Object.keys(settings).length === 0 ? {} : { settings }),
-  });
+  };
 }
 
 describeShared("SEV-SNP evidence of others through the batch command", "fixtures/snp", () => {
   const folder = sharedPath("fixtures", "snp");
-  const work = mkdtempSync(join(tmpdir(), "keywarden-batch-"));
-  afterAll(() => rmSync(work, { recursive: true }));
-
   test("gives one result per request, in order, with the verdict of each case", async () => {
     const { cases } = JSON.parse(readFileSync(join(folder, "cases.json"), "utf8")) as {
       cases: readonly Case[];
     };
-    const file = join(work, "requests.ndjson");
-    writeFileSync(file, cases.map((one) => requestOf(one, folder)).join("\n"));
-    const results = await runBatch(file);
+    const results = await evidenceBatch(cases.map((one) => requestOf(one, folder)));
     expect(results.map(({ id, verdict }) => [id, verdict])).toEqual(
       cases.map((one) => [one.id, one.expect === "accept" ? "accepted" : "refused"]),
     );

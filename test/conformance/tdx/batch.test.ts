@@ -1,33 +1,25 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, expect, test } from "@jest/globals";
+import { expect, test } from "@jest/globals";
 import { type DcapCase, dcapCases } from "../../support/dcap-cases.ts";
-import { type BatchResult, runBatch } from "../../support/evidence-batch.ts";
+import { type BatchResult, evidenceBatch } from "../../support/evidence-batch.ts";
 import { describeShared, sharedPath } from "../../support/shared.ts";
 
 /** A request line as scripts write it. */
-function requestOf(tee: "tdx" | "sgx", one: DcapCase): string {
+function requestOf(tee: "tdx" | "sgx", one: DcapCase): object {
   const path = (name: string) => sharedPath(`fixtures/${tee}`, name);
-  return JSON.stringify({
+  return {
     id: one.id,
     tee,
     evidence: path(one.evidence ?? one.quote),
     at: one.verify_at,
     ...(one.root === "builtin" ? {} : { trustAnchors: [path(one.root)] }),
     ...(one.collateral ? { collateral: [path(one.collateral)] } : {}),
-  });
+  };
 }
 
 describeShared("TDX and SGX quotes of others through the batch command", "fixtures/tdx", () => {
-  const work = mkdtempSync(join(tmpdir(), "keywarden-batch-"));
-  afterAll(() => rmSync(work, { recursive: true }));
-
   test.each(["tdx", "sgx"] as const)("%s: verdict, failing check and status of each case", async (tee) => {
     const cases = dcapCases(tee);
-    const file = join(work, `${tee}.ndjson`);
-    writeFileSync(file, cases.map((one) => requestOf(tee, one)).join("\n"));
-    const results = await runBatch(file);
+    const results = await evidenceBatch(cases.map((one) => requestOf(tee, one)));
     expect(results.map(({ id }) => id)).toEqual(cases.map(({ id }) => id));
     for (const [i, one] of cases.entries()) expectResult(one, results[i]);
   });
