@@ -1,29 +1,20 @@
-import { Command } from "commander";
-import { registerEvidence } from "../../src/cli/commands/evidence.ts";
+import { commandLine } from "./command-line.ts";
 
-/** One line that `keywarden evidence verify --batch` prints. */
 export interface BatchResult {
   readonly id: string;
-  readonly verdict: string;
+  readonly verdict: "accepted" | "refused";
   readonly code?: string;
   readonly check?: string;
   readonly results?: readonly { readonly claims: Readonly<Record<string, unknown>> }[];
 }
 
-/** Runs the command over a file of requests, in this process. */
-export async function runBatch(file: string): Promise<readonly BatchResult[]> {
-  const out: string[] = [];
-  const program = new Command("keywarden").exitOverride();
-  registerEvidence(program, {
-    env: {},
-    now: Date.now,
-    out: (data) => out.push(String(data)),
-    err: () => undefined,
-    readInput: async () => Buffer.alloc(0),
-  });
-  await program.parseAsync(["evidence", "verify", "--batch", file], { from: "user" });
+/** Runs `keywarden evidence verify --batch -` over requests; one result per request, in order. */
+export async function evidenceBatch(requests: readonly object[]): Promise<readonly BatchResult[]> {
+  const lines = requests.map((request) => JSON.stringify(request)).join("\n");
+  const { code, out, err } = await commandLine(["evidence", "verify", "--batch", "-"], lines);
+  if (code !== 0) throw new Error(err);
   return out
-    .join("")
+    .toString("utf8")
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line) as BatchResult);
