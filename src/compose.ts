@@ -124,17 +124,15 @@ export async function composeAttestationService(
   config: KeywardenConfig,
   world: World,
 ): Promise<AloneService> {
+  const { grpc, rest, rvps } = config.attestationService;
+  if ([grpc, rest, rvps].every(({ listen }) => listen === undefined)) throw noDoor();
   // There is nothing that could be released: the store of secrets is an empty one.
   const alone: KeywardenConfig = { ...config, secrets: { ...config.secrets, driver: "memory" } };
   const foundation = await layFoundation(alone, world);
   const { metrics, audit, tokens } = foundation;
   const health = healthOf([], foundation, world);
   const interfaces = await openServiceInterfaces(alone, { ...foundation, health }, world);
-  if (interfaces === undefined)
-    throw new KbsError(
-      "internal",
-      "attestationService: neither grpc.listen, rest.listen nor rvps.listen is given, so nobody could ask.",
-    );
+  if (interfaces === undefined) throw noDoor();
   const close = async () => {
     await foundation.close();
     await audit.log.close();
@@ -142,6 +140,13 @@ export async function composeAttestationService(
   const reopenAudit = () => audit.log.reopen();
   const reloadTokenKeys = () => tokens.watch.reload();
   return { interfaces, metrics, health, reopenAudit, reloadTokenKeys, close };
+}
+
+function noDoor(): KbsError {
+  return new KbsError(
+    "internal",
+    "attestationService: neither grpc.listen, rest.listen nor rvps.listen is given, so nobody could ask.",
+  );
 }
 
 function healthOf(own: readonly HealthProbe[], { audit, probes }: Foundation, { log }: World): Health {
