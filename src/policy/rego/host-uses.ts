@@ -42,7 +42,7 @@ const MAX_DEPTH = 6;
 /** Most uses that are collected from one policy. */
 const MAX_USES = 10_000;
 /** Terms looked at for one policy; callers of callers multiply. */
-const MAX_STEPS = 200_000;
+const MAX_STEPS = 20_000;
 
 const OPERANDS: Readonly<Record<string, readonly (AnswerShape | undefined)[]>> = {
   "internal.member_2": [undefined, "collection"],
