@@ -8,6 +8,7 @@ export class Gate {
   /** Signals of the requests that are inside now. */
   readonly #inside = new WeakSet<AbortSignal>();
   #running = 0;
+  #outside = 0;
 
   constructor(maxRunning: number, maxWaiting: number) {
     this.#maxRunning = maxRunning;
@@ -26,16 +27,19 @@ export class Gate {
 
   /**
    * Lets the request that `signal` belongs to wait outside, for something far away, while another one takes its
-   * place. It comes back before those who have not begun. The bound on such waiting is with whoever waits.
+   * place. It comes back before those who have not begun. As many may wait like this as may be inside and in the queue
+   * together.
    *
-   * @throws KbsError `overloaded`: the deadline came before it was inside again
+   * @throws KbsError `overloaded`: too many wait outside already, or the deadline came before it was inside again
    */
   async outside<T>(signal: AbortSignal, wait: () => Promise<T>): Promise<T> {
     if (!this.#inside.has(signal)) return await wait();
+    if (this.#outside >= this.#maxRunning + this.#maxWaiting) throw overloaded();
     this.#leave(signal);
+    this.#outside++;
     let result: T;
     try {
-      result = await wait();
+      result = await wait().finally(() => this.#outside--);
     } catch (error) {
       // Whoever waited may have another way to go on; that it waited in vain is what matters if not.
       await this.#enter(signal, true).catch(() => {

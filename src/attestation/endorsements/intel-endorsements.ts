@@ -140,7 +140,8 @@ class IntelSources implements IntelCollateral {
       refreshMilliseconds: settings.refreshSeconds * 1000,
       staleMilliseconds: graceSeconds * 1000,
       now: world.now,
-      onStale: (detail) => world.onEvent?.({ upstream: PCS, outcome: "stale", milliseconds: 0, detail }),
+      onStale: (detail) =>
+        world.onEvent?.({ upstream: "collateral", outcome: "stale", milliseconds: 0, detail }),
     });
   }
 

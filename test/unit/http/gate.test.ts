@@ -101,6 +101,26 @@ describe("waiting outside", () => {
     expect(await gate.run(async () => "free", anySignal())).toBe("free");
   });
 
+  test("no more wait outside than may be inside and in the queue together", async () => {
+    const gate = new Gate(1, 2);
+    const far = later<string>();
+    const guest = () => {
+      const signal = anySignal();
+      return gate.run(() => gate.outside(signal, () => far.promise), signal);
+    };
+    const waiting: Promise<string>[] = [];
+    for (let i = 0; i < 3; i++) {
+      waiting.push(guest());
+      await new Promise(setImmediate);
+    }
+    await expect(guest()).rejects.toMatchObject({ code: "overloaded" });
+    // Who needs nothing from far away is served all the same.
+    expect(await gate.run(async () => "near", anySignal())).toBe("near");
+    far.resolve("there");
+    expect(await Promise.all(waiting)).toEqual(["there", "there", "there"]);
+    expect(await guest()).toBe("there");
+  });
+
   test("who is not inside simply waits", async () => {
     expect(await new Gate(1, 0).outside(anySignal(), async () => "answer")).toBe("answer");
   });

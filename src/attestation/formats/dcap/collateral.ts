@@ -63,10 +63,10 @@ export interface DcapCollateralSource {
   /**
    * Gives the collateral for one kind of platform.
    *
-   * @param accept - whether a set is genuine and usable now, and what is wrong otherwise (a sentence). A set that is
-   *   not accepted is never kept; a source that has nothing better gives it back all the same when it is the
-   *   operator's own file, so that the refusal names the check, and throws `collateral-unavailable` when a service
-   *   answered it
+   * @param accept - whether a set is genuine, usable now and fits the quote, and what is wrong otherwise (a sentence):
+   *   for choosing among an operator's files. If none is accepted, one is given back all the same, so that the refusal
+   *   names the check. Statements of services are verified one by one before they are kept, and given back without
+   *   being asked about: that a platform is revoked, say, is no fault of the service
    * @returns undefined when no source has a set: Intel does not know the platform, or nothing is configured
    * @throws KbsError `collateral-unavailable` when a source could not be asked, or lied
    */
