@@ -2,8 +2,11 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { readMaterial } from "../../../src/attestation/endorsements/amd-material.ts";
+import { writePem } from "../../../src/crypto/pem.ts";
 import { commandLine } from "../../support/command-line.ts";
-import { answer } from "../../support/fake-amd/kds.ts";
+import { listDer, make } from "../../support/fake-amd/index.ts";
+import { answer, FakeKds } from "../../support/fake-amd/kds.ts";
 import { FakePcs } from "../../support/fake-intel/service.ts";
 import {
   type FakeIntel,
@@ -258,6 +261,32 @@ describeShared("collateral of real machines", "fixtures/tdx", () => {
     const { code, out } = await commandLine(["collateral", "verify", path, "--at", "2025-06-25T12:00:00Z"]);
     expect(code).toBe(1);
     expect(out.toString()).toContain(check);
+  });
+});
+
+describe("AMD's part of a bundle", () => {
+  test("is fetched for a product, verified up to the roots, and read back where SEV-SNP evidence is verified", async () => {
+    const made = await make({});
+    const arks = file("arks.txt");
+    await writeFile(arks, writePem("CERTIFICATE", made.rootDer));
+    const kds = new FakeKds();
+    const origin = await kds.start();
+    const dates = { thisUpdate: new Date(Date.now() - DAY), nextUpdate: new Date(Date.now() + 40 * DAY) };
+    const list = await listDer("Genoa", dates);
+    kds.behave = (request, response) =>
+      (request.url === "/vcek/v1/Genoa/crl" ? answer(200, list) : answer(404))(request, response);
+    try {
+      const out = file("genoa.json");
+      const common = ["--trust-anchors", arks];
+      const fetch = ["collateral", "fetch", "--amd-product", "Genoa", "--kds", origin, "--out", out];
+      expect(await commandLine([...fetch, ...common])).toMatchObject({ code: 0 });
+      expect(await commandLine(["collateral", "verify", out, ...common])).toMatchObject({ code: 0 });
+      expect(await commandLine(["collateral", "verify", out])).toMatchObject({ code: 1 });
+      const { revocationLists, faults } = readMaterial(await readFile(out), "the bundle");
+      expect({ lists: revocationLists.length, faults }).toEqual({ lists: 1, faults: [] });
+    } finally {
+      await kds.stop();
+    }
   });
 });
 
