@@ -58,7 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   http: ["observability", "sessions"],
   grpc: ["observability"],
   // The interfaces of the verifier for others: beside the broker's doors, and with the same tools as they.
-  "attestation-service": ["attestation", "grpc", "http", "observability"],
+  "attestation-service": ["attestation", "grpc", "http", "observability", "tokens"],
   compose: ["*"],
   main: ["compose", "config", "http", "observability"],
   verifiers: [

@@ -7,6 +7,7 @@ import type { AdminIdentity, RequestContext } from "../http/ports.ts";
 import { toKbsError } from "../http/problem.ts";
 import type { JsonObject } from "../json/value.ts";
 import type { AuditEvent } from "../observability/audit-record.ts";
+import type { TokenForm } from "../tokens/forms.ts";
 import type { EvaluationRequest } from "./requests.ts";
 
 export interface EvaluationParts {
@@ -15,8 +16,12 @@ export interface EvaluationParts {
     policyIds: readonly string[],
     signal: AbortSignal,
   ) => Promise<Evaluation>;
-  /** @returns the signed token */
-  readonly issue: (evaluation: Evaluation, signal: AbortSignal) => Promise<string>;
+  /** @param form - the configured one if absent. @returns the signed token */
+  readonly issue: (
+    evaluation: Evaluation,
+    signal: AbortSignal,
+    form: TokenForm | undefined,
+  ) => Promise<string>;
   readonly verifiers: ReadonlyMap<Tee, Verifier>;
   /** Lets so many verifications run at once as the whole server may do. */
   readonly inTurn: <T>(task: () => Promise<T>, signal: AbortSignal) => Promise<T>;
@@ -38,7 +43,7 @@ export class EvaluationService {
 
   /**
    * @param through - `grpc` or `rest`, for the record
-   * @returns compact JWS
+   * @returns compact JWS, or a CWT in base64url
    * @throws KbsError of the pipeline, `overloaded`, `audit-unavailable`
    */
   async evaluate(
@@ -81,11 +86,11 @@ export class EvaluationService {
   }
 
   async #judge(
-    { requests, policyIds }: EvaluationRequest,
+    { requests, policyIds, form }: EvaluationRequest,
     signal: AbortSignal,
   ): Promise<{ evaluation: Evaluation; token: string }> {
     const evaluation = await this.#parts.evaluate(requests, policyIds, signal);
-    return { evaluation, token: await this.#parts.issue(evaluation, signal) };
+    return { evaluation, token: await this.#parts.issue(evaluation, signal, form) };
   }
 }
 

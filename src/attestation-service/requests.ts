@@ -6,6 +6,7 @@ import { JsonSyntaxError, MAX_UNTRUSTED_PARTS, readJson } from "../json/read.ts"
 import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isArray, isObject, member } from "../json/write.ts";
 import { TEES, type Tee, teeByName } from "../protocol/tee.ts";
+import type { TokenForm } from "../tokens/forms.ts";
 
 /** What a caller of the attestation service asks to have evaluated, the same over gRPC and REST. */
 export interface EvaluationRequest {
@@ -13,6 +14,8 @@ export interface EvaluationRequest {
   readonly requests: readonly VerificationRequest[];
   /** Never empty. */
   readonly policyIds: readonly string[];
+  /** Form of the token; the configured one if absent. */
+  readonly form?: TokenForm | undefined;
 }
 
 /** Most devices in one request: as many as a handshake may carry, and the primary one. */

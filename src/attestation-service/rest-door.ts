@@ -9,6 +9,7 @@ import { parseTarget } from "../http/request-target.ts";
 import { JsonSyntaxError, MAX_UNTRUSTED_PARTS, readJson } from "../json/read.ts";
 import type { JsonValue } from "../json/value.ts";
 import { isArray, isObject, member, writeJson } from "../json/write.ts";
+import { askedForm } from "../tokens/media-types.ts";
 import type { Asked, Credentials } from "./callers.ts";
 import type { EvaluationService } from "./evaluation.ts";
 import {
@@ -41,7 +42,7 @@ type Method = "get" | "post" | "delete";
 /** Answers of this API. */
 interface Reply {
   readonly contentType: string;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 type Serve = (exchange: Exchange, caller: AdminIdentity, id: string) => Promise<Reply>;
@@ -113,10 +114,14 @@ export class RestDoor {
   }
 
   async #evaluate(exchange: Exchange, caller: AdminIdentity): Promise<Reply> {
-    const request = evaluationOfJson(await this.#body(exchange));
+    const form = askedForm(exchange.request.headers.accept);
+    const request = { ...evaluationOfJson(await this.#body(exchange)), form };
     const { evaluation } = this.#parts;
     const token = await evaluation.evaluate(request, caller, "rest", exchange, exchange.signal);
-    return { contentType: PLAIN, body: token };
+    if (form === undefined) return { contentType: PLAIN, body: token };
+    // Whoever names the media type gets what it stands for, and that of a CWT is bytes.
+    const body = form.encoding === "cwt" ? Buffer.from(token, "base64url") : token;
+    return { contentType: form.mediaType, body };
   }
 
   async #challenge(exchange: Exchange): Promise<Reply> {

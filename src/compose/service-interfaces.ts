@@ -154,8 +154,8 @@ function evaluationService(
   const appraiser = openAppraiser(config, { state, verifiers }, world);
   return new EvaluationService({
     evaluate: (requests, policyIds, signal) => appraiser.evaluate(requests, policyIds, signal),
-    issue: async (evaluation, signal) => {
-      const issued = await tokens.issuer.issue({ ...evaluation, protocol: undefined }, signal);
+    issue: async (evaluation, signal, form) => {
+      const issued = await tokens.issuer.issue({ ...evaluation, protocol: undefined }, signal, form);
       return issued.token;
     },
     verifiers,

@@ -359,6 +359,34 @@ describe("what is published and recorded", () => {
     for (const word of [evidence, NONCE, "c2VjcmV0", SERVICE_TOKEN]) expect(text).not.toContain(word);
   });
 
+  test("AS-049 AS-050 the form of the token is the one that the Accept header asks for", async () => {
+    const ask = (accept: string) =>
+      fetch(`${service.rest}/attestation`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${SERVICE_TOKEN}`, accept },
+        body: JSON.stringify({
+          verification_requests: [
+            {
+              tee: GOOD.tee,
+              evidence: GOOD.evidence,
+              runtime_data: { structured: RUNTIME_DATA },
+            },
+          ],
+          policy_ids: ["default"],
+        }),
+      });
+    const plain = await ask("*/*");
+    expect(plain.headers.get("content-type")).toContain("text/plain");
+    const ietf = 'application/eat+jwt; eat_profile="tag:ietf.org,2026:rats/ear#03"';
+    const named = await ask(ietf);
+    expect(named.headers.get("content-type")).toBe(ietf);
+    expect(claimsOf(await named.text())).toHaveProperty("ear_status");
+    const cwt = await ask("application/eat+cwt");
+    expect(Buffer.from(await cwt.arrayBuffer()).subarray(0, 2)).toEqual(Buffer.from([0xd2, 0x84]));
+    const other = await ask('application/eat+jwt; eat_profile="tag:example.org,2026:x"');
+    expect([other.status, JSON.parse(await other.text()).code]).toEqual([400, "malformed-request"]);
+  });
+
   test("evaluations and calls are counted", async () => {
     await overGrpc([GOOD], ["default"]);
     const text = await (await fetch(`${service.metricsUrl}/metrics`)).text();
