@@ -27,9 +27,11 @@ const SECRET_MEMBERS: ReadonlySet<string> = new Set([
   "privateKey",
   "body",
 ]);
+/** The configuration has a group of this name; below it the other names count. */
+const GROUP = "token";
 const REDACTED = "[redacted]";
 /** Levels of nesting that are looked through; deeper ones are not printed at all. */
-const MAX_DEPTH = 4;
+const MAX_DEPTH = 8;
 
 /** Structured log: one JSON object per line, times in RFC 3339. */
 export function createLogger(options: LoggerOptions): Logger {
@@ -64,9 +66,13 @@ function redacted(entry: Record<string, unknown>, depth: number): Record<string,
   const copy: Record<string, unknown> = {};
   for (const name of Object.keys(entry)) {
     const value = entry[name];
-    copy[name] = SECRET_MEMBERS.has(name) ? REDACTED : isNested(value) ? nested(value, depth + 1) : value;
+    copy[name] = isSecret(name, value) ? REDACTED : isNested(value) ? nested(value, depth + 1) : value;
   }
   return copy;
+}
+
+function isSecret(name: string, value: unknown): boolean {
+  return SECRET_MEMBERS.has(name) && !(name === GROUP && isNested(value) && !Array.isArray(value));
 }
 
 function nested(value: Record<string, unknown> | unknown[], depth: number): unknown {

@@ -30,7 +30,11 @@ export async function inScratch<T>(work: (at: (name: string) => string) => Promi
 
 /** Runs one of the tools. @throws CommandFailure (refused) with what it said */
 export async function runTool(options: TpmOptions, tool: string, ...words: readonly string[]): Promise<void> {
-  const env = { PATH: "/usr/bin:/bin", ...options.env, ...(options.tcti === undefined ? {} : { TPM2TOOLS_TCTI: options.tcti }) };
+  const env = {
+    PATH: "/usr/bin:/bin",
+    ...options.env,
+    ...(options.tcti === undefined ? {} : { TPM2TOOLS_TCTI: options.tcti }),
+  };
   await new Promise<void>((resolve, reject) => {
     const limits = { env, timeout: DEADLINE_MILLISECONDS, maxBuffer: MAX_OUTPUT_BYTES };
     execFile(tool, words, limits, (error, _out, said) => {
