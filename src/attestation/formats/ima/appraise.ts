@@ -102,6 +102,8 @@ class Appraisal {
   readonly failures: ImaFailure[] = [];
   failed = 0;
   violations = 0;
+  /** Records of the register that were judged before this one. */
+  #judged = 0;
   bootAggregateOk: boolean | undefined;
 
   constructor(listAlgorithm: HashName, options: AppraiseImaOptions) {
@@ -115,6 +117,7 @@ class Appraisal {
     // Records of other registers are not what this register vouches for.
     if (record.register !== this.#register) return;
     const reason = this.#reason(record);
+    this.#judged++;
     if (reason === undefined) return;
     this.failed++;
     if (this.failures.length >= MOST_FAILURES_NAMED) return;
@@ -134,13 +137,18 @@ class Appraisal {
     return policy === undefined ? undefined : this.#byPolicy(record, policy);
   }
 
-  /** Every boot aggregate counts: a kernel that was started by another one measures its own. */
+  /**
+   * Every boot aggregate counts: a kernel that was started by another one measures its own. Where nothing tells whether it
+   * is right, only the first record passes a policy, which the kernel makes before any program runs: later on a file may
+   * have this name, for in a detached mount the kernel measures a name without its path.
+   */
   #bootAggregate({ fields: { digest } }: ImaRecord): ImaReason | undefined {
     const covered = bootAggregates(digest.algorithm, this.#options.banks);
     const listed = this.#options.policy?.files.get("boot_aggregate")?.has(toHex(digest.value));
     const good = covered.length > 0 ? covered.some((aggregate) => aggregate === toHex(digest.value)) : listed;
     if (good !== undefined) this.bootAggregateOk = good && this.bootAggregateOk !== false;
-    return good === false ? "boot-aggregate" : undefined;
+    const unknown = good === undefined && this.#options.policy !== undefined && this.#judged > 0;
+    return good === false || unknown ? "boot-aggregate" : undefined;
   }
 
   #byPolicy(record: ImaRecord, policy: ImaPolicy): ImaReason | undefined {

@@ -56,6 +56,9 @@ export const FIXED_DIGEST_BYTES = 20;
 export const FIXED_NAME_BYTES = 256;
 
 /**
+ * The name of a template is not measured, only its data: whoever sends a list may call it another. So digest and path are
+ * the first two fields of every template and of no other place, or a signature could pass for a file's digest.
+ *
  * @param name - a template of the kernel, or an own one that an administrator put together: `d-ng|n-ng|sig`
  * @returns undefined for templates that nobody here knows; a digest and a name come first in all others
  */
@@ -63,11 +66,14 @@ export function templateFields(name: string): readonly FieldName[] | undefined {
   const known = TEMPLATES.get(name);
   if (known !== undefined) return known;
   const fields = name.split("|");
-  const [digest, path] = fields;
+  const [digest, path, ...others] = fields;
   if ((digest !== "d-ng" && digest !== "d-ngv2") || path !== "n-ng" || !fields.every(isField))
     return undefined;
-  return fields;
+  const once = new Set(fields).size === fields.length;
+  return once && !others.some((field) => FIRST_FIELDS.has(field)) ? fields : undefined;
 }
+
+const FIRST_FIELDS: ReadonlySet<string> = new Set<FieldName>(["d-ng", "d-ngv2", "n-ng"]);
 
 function isField(name: string): name is FieldName {
   return FIELDS.has(name);

@@ -152,6 +152,57 @@ describe("the boot aggregate", () => {
     expect(judge(measured(aggregate(8))).bootAggregateOk).toBeUndefined();
     pcrs.set(4, Buffer.alloc(32, 4));
   });
+
+  test("a later record of that name is judged like any file when its PCRs are not signed", () => {
+    const list = parseImaLog(
+      listOf([
+        { path: "boot_aggregate", content: "firmware" },
+        { path: "/a" },
+        { path: "boot_aggregate", content: "evil" },
+      ]),
+    );
+    const judged = (files: object) =>
+      appraiseIma(list, {
+        algorithm: "sha256",
+        quoted: replayIma(list, "sha256"),
+        policy: parseImaPolicy(Buffer.from(JSON.stringify({ version: 1, files }))),
+      });
+    const report = judged({ "/a": [hex("/a")] });
+    expect([report.ok, reasonsOf(report)]).toEqual([false, ["boot_aggregate: boot-aggregate"]]);
+    const listed = judged({ "/a": [hex("/a")], boot_aggregate: [hex("firmware"), hex("evil")] });
+    expect([listed.ok, listed.bootAggregateOk]).toEqual([true, true]);
+  });
+});
+
+describe("a template's name is not measured, so it cannot give a field another meaning", () => {
+  const pretended = Buffer.concat([Buffer.from("\x03:sha256:\0"), sha256("good")]);
+  // What the kernel measured with ima-sig: a file that was replaced, and a signature that looks like a digest.
+  const data = Buffer.concat([
+    field(Buffer.concat([Buffer.from("sha256:\0"), sha256("evil")])),
+    field(Buffer.from("/usr/bin/tool\0")),
+    field(pretended),
+  ]);
+  const list = (template: string) =>
+    Buffer.concat([
+      u32(10),
+      createHash("sha1").update(data).digest(),
+      field(Buffer.from(template)),
+      field(data),
+    ]);
+  const policy = parseImaPolicy(
+    Buffer.from(JSON.stringify({ version: 1, files: { "/usr/bin/tool": [hex("good")] } })),
+  );
+
+  test("as what it is, the record fails", () => {
+    const log = parseImaLog(list("ima-sig"));
+    const report = appraiseIma(log, { algorithm: "sha256", quoted: replayIma(log, "sha256"), policy });
+    expect(reasonsOf(report)).toEqual(["/usr/bin/tool: digest-differs"]);
+  });
+
+  test.each(["d-ng|n-ng|d-ng", "d-ng|n-ng|d-ngv2", "d-ng|n-ng|n-ng", "d-ng|n-ng|sig|sig"])(
+    "B23 %s is no template",
+    (template) => expect(() => parseImaLog(list(template))).toThrow("a template that is not known"),
+  );
 });
 
 describe("a policy", () => {
