@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
+import { printBundle } from "../../src/attestation/endorsements/bundle.ts";
 import { piecesFor } from "../../src/attestation/endorsements/intel-pieces.ts";
 import type { Attester } from "../../src/cli/guest/attester.ts";
 import { Refused } from "../../src/cli/guest/refusal.ts";
+import { writeJson } from "../../src/json/write.ts";
 import { answer, hang } from "../support/fake-amd/kds.ts";
 import { FMSPC, type Made, pem } from "../support/fake-intel/index.ts";
 import { attesterOf, machineAt, quoteFor, quoteOfAnother } from "../support/fake-intel/machine.ts";
@@ -18,7 +17,6 @@ import { attestOutcome, outcomeOf, type Product, product } from "../support/prod
 let machine: Made;
 let pcs: FakePcs;
 let server: Product;
-let folder: string;
 
 const PATH = "default/key/one";
 /** Let in whoever verified: which TCB level is good enough is not what these tests are about. */
@@ -26,7 +24,6 @@ const RELEASE = 'package policy\ndefault allow := false\nallow if input["submods
 
 beforeAll(async () => {
   machine = await machineAt(Date.now());
-  folder = mkdtempSync(join(tmpdir(), "keywarden-intel-e2e-"));
   pcs = new FakePcs();
   const url = await pcs.start();
   server = await product({
@@ -47,17 +44,10 @@ collateral:
 afterAll(async () => {
   await server.close();
   await pcs.stop();
-  rmSync(folder, { recursive: true });
 });
 
 function goodDay(fmspc = FMSPC): void {
-  const { tcbInfo, tcbInfoIssuerChain, qeIdentity, pckCrl, rootCaCrl } = machine.collateral;
-  const bodies = [tcbInfo, qeIdentity, pckCrl, rootCaCrl];
-  for (const [at, name] of piecesFor({ tee: "tdx", fmspc, ca: "platform" }).entries())
-    pcs.says(name, {
-      body: bodies[at] ?? Buffer.alloc(0),
-      issuerChain: name.kind === "pck-crl" ? pem(machine.intermediate, machine.root) : tcbInfoIssuerChain,
-    });
+  for (const { name, ...raw } of entriesOf(machine, fmspc)) pcs.says(name, raw);
 }
 
 /** A guest on a machine of another kind, that Intel's service was never asked about. */
@@ -73,6 +63,21 @@ async function stranger(at: number): Promise<Attester> {
 }
 
 const attested = (attester: Attester) => attestOutcome(server.guest({ attester }));
+
+/** The machine's statements one by one. */
+function entriesOf({ collateral, intermediate, root }: Made, fmspc = FMSPC) {
+  const { tcbInfo, tcbInfoIssuerChain, qeIdentity, pckCrl, rootCaCrl } = collateral;
+  const bodies = [tcbInfo, qeIdentity, pckCrl, rootCaCrl];
+  return piecesFor({ tee: "tdx", fmspc, ca: "platform" }).map((name, at) => ({
+    name,
+    body: bodies[at] ?? Buffer.alloc(0),
+    issuerChain: name.kind === "pck-crl" ? pem(intermediate, root) : tcbInfoIssuerChain,
+  }));
+}
+
+function bundleOf(made: Made): string {
+  return writeJson(printBundle({ createdAt: new Date().toISOString(), intel: entriesOf(made), amd: [] }));
+}
 
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise(setImmediate);
@@ -133,5 +138,26 @@ describe("TDX guests", () => {
       expect(url).toMatch(
         /^\/(?:root\.der|(?:tdx|sgx)\/certification\/v4\/(?:tcb\?fmspc=[0-9a-f]{12}&update=early|qe\/identity\?update=early|pckcrl\?ca=platform&encoding=der))$/,
       );
+  });
+});
+
+describe("a site without a network", () => {
+  test("lets TDX guests in with one file that was carried there, and refuses machines it is not for", async () => {
+    const offline = await product({
+      vendor: false,
+      files: { "intel-root.pem": pem(machine.root).toString(), "bundle.json": bundleOf(machine) },
+      sections: `dev: { dangerouslyUseDevTrustAnchors: { intel: [ intel-root.pem ] } }
+collateral: { intel: { sources: [ offline ], offlinePath: bundle.json } }
+`,
+    });
+    try {
+      await offline.provision(PATH, "the secret", RELEASE);
+      const outcome = await outcomeOf(offline.guest({ attester: attesterOf(machine) }), PATH);
+      expect(outcome.toString()).toBe("the secret");
+      const other = await attestOutcome(offline.guest({ attester: await stranger(9) }));
+      expect(other).toMatchObject({ status: 401, answer: { code: "evidence-rejected" } });
+    } finally {
+      await offline.close();
+    }
   });
 });
