@@ -40,11 +40,19 @@ describe("logger", () => {
     const { lines, log } = setUp();
     log.info({
       a: [{ b: { token: "VALUE" } }],
-      deep: { a: { b: { c: { d: { e: { token: "VALUE" } } } } } },
+      deep: Array.from({ length: 9 }).reduce<object>((inner) => ({ inner }), { harmless: "VALUE" }),
       n: null,
     });
     expect(lines[0]).not.toContain("VALUE");
     expect(JSON.parse(lines[0] ?? "")).toMatchObject({ a: [{ b: { token: "[redacted]" } }], n: null });
+  });
+
+  test("A7 a group of options named token is shown without what is secret in it; a token never is", () => {
+    const { lines, log } = setUp();
+    log.info({ token: { ttl: 300, secret: "VALUE", token: "VALUE" } });
+    log.info({ token: ["VALUE"] });
+    expect(lines.join("")).not.toContain("VALUE");
+    expect(JSON.parse(lines[0] ?? "")).toMatchObject({ token: { ttl: 300 } });
   });
 
   test("E14 a value cannot begin a line, move the cursor or turn the text around", () => {
