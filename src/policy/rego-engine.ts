@@ -94,7 +94,7 @@ class HostedPolicy implements CompiledPolicy {
   readonly entryPoints: readonly string[];
   readonly #policy: Policy;
   readonly #options: RegoEngineOptions;
-  readonly #constantIds: readonly string[];
+  readonly #constantIds: ReadonlySet<string>;
   #uses: ReferenceValueUses | undefined;
 
   constructor(policy: Policy, options: RegoEngineOptions) {
@@ -103,7 +103,7 @@ class HostedPolicy implements CompiledPolicy {
     this.#policy = policy;
     this.#options = options;
     const ids = policy.hostArguments.get(QUERY_REFERENCE_VALUE.name) ?? [];
-    this.#constantIds = ids.filter((id) => typeof id === "string");
+    this.#constantIds = new Set(ids.filter((id) => typeof id === "string"));
   }
 
   get referenceValues(): ReferenceValueUses {
@@ -158,7 +158,7 @@ class HostedPolicy implements CompiledPolicy {
         return toPolicyOutcome(outcome, explanation);
       } catch (error) {
         if (!(error instanceof NeedHostValue)) throw error;
-        await answers.fetch(error.args.filter((id) => typeof id === "string"));
+        await answers.fetch(new Set(error.args.filter((id) => typeof id === "string")));
       }
     }
     return failure(
@@ -189,8 +189,10 @@ class LookupFailure extends Error {}
 class ReferenceValues {
   readonly #lookup: ReferenceValueLookup | undefined;
   readonly #signal: AbortSignal;
-  readonly #found: Map<string, JsonValue> = new Map();
-  /** Converted when a policy comes to ask: most of what its text names is about other evidence. */
+  /** What was asked, and the answers as they came: a policy names dozens of values and asks for a few of them. */
+  readonly #batches: { readonly ids: ReadonlySet<string>; readonly found: ReadonlyMap<string, JsonValue> }[] =
+    [];
+  /** Converted when a policy comes to ask. */
   readonly #values: Map<string, Value> = new Map();
 
   constructor(lookup: ReferenceValueLookup | undefined, signal: AbortSignal) {
@@ -200,20 +202,19 @@ class ReferenceValues {
 
   get(id: string): Value | undefined {
     const known = this.#values.get(id);
-    const found = known === undefined ? this.#found.get(id) : undefined;
-    if (found === undefined) return known;
-    const value = fromJson(found);
+    if (known !== undefined) return known;
+    const batch = this.#batches.find(({ ids }) => ids.has(id));
+    if (batch === undefined) return undefined;
+    const value = fromJson(batch.found.get(id) ?? null);
     this.#values.set(id, value);
     return value;
   }
 
-  async fetch(ids: readonly string[]): Promise<void> {
-    const wanted = ids.filter((id) => !this.#found.has(id));
-    if (wanted.length === 0) return;
+  async fetch(ids: ReadonlySet<string>): Promise<void> {
+    if (ids.size === 0) return;
     if (this.#lookup === undefined)
       throw new LookupFailure("query_reference_value: no reference values are available here");
-    const found = await this.#ask(this.#lookup, wanted);
-    for (const id of wanted) this.#found.set(id, found.get(id) ?? null);
+    this.#batches.push({ ids, found: await this.#ask(this.#lookup, [...ids]) });
   }
 
   async #ask(lookup: ReferenceValueLookup, ids: readonly string[]): Promise<ReadonlyMap<string, JsonValue>> {
