@@ -1,6 +1,6 @@
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createPlain, type Server, type Socket } from "node:net";
-import { createServer as createTls, type TlsOptions } from "node:tls";
+import { createServer as createTls, TLSSocket, type TlsOptions } from "node:tls";
 
 export interface SharedPortOptions {
   /** `undefined`: plain. */
@@ -93,6 +93,8 @@ export class SharedPort {
     socket.unshift(first);
     const { length } = PREFACE;
     const isHttp2 = first.subarray(0, length).toString("latin1") === PREFACE.slice(0, first.length);
+    // Simple TLS proxies beside a broker agree on no protocol; what the connection begins with says it as well.
+    if (isHttp2 && socket instanceof TLSSocket && socket.alpnProtocol === false) socket.alpnProtocol = "h2";
     if (isHttp2) this.#options.http2(socket);
     else this.#http1.emit("connection", socket);
   }

@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
+import { connect as connectHttp2 } from "node:http2";
+import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import {
@@ -330,6 +333,47 @@ describe("client certificates", () => {
     const client = await strangers.issue("x", dns("kbs.example.org"));
     for (const code of Object.values(await codes(service.grpc, { roots: authority.pem, client })))
       expect([status.UNAUTHENTICATED, status.UNAVAILABLE]).toContain(code);
+    await service.close();
+  });
+});
+
+describe("connections", () => {
+  test("TLS that agrees on no protocol, as a simple proxy beside a broker makes it, may speak HTTP/2 all the same", async () => {
+    const authority = await testAuthority();
+    const { key, cert } = await authority.issue("as");
+    const service = await aloneService({
+      listen: "tls: { certificate: tls.pem, privateKey: { file: tls.key } }",
+      files: { "tls.pem": cert, "tls.key": key },
+    });
+    const { hostname: host, port } = new URL(service.grpc);
+    const session = connectHttp2(service.grpc, {
+      createConnection: () => connectTls({ host, port: Number(port), ca: authority.pem }),
+    });
+    const stream = session.request({
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Check",
+      "content-type": "application/grpc",
+      te: "trailers",
+    });
+    const status = new Promise((resolve) =>
+      stream.on("trailers", (trailers) => resolve(trailers["grpc-status"])),
+    );
+    // One message of no length.
+    stream.resume().end(Buffer.alloc(5));
+    expect(await status).toBe("0");
+    session.destroy();
+    await service.close();
+  });
+
+  test("a connection that says nothing takes nothing but its place", async () => {
+    const service = await aloneService();
+    const { hostname, port } = new URL(service.grpc);
+    const silent = connectTcp(Number(port), hostname);
+    await new Promise((resolve) => silent.once("connect", resolve));
+    const client = await grpcClient(service.grpc);
+    expect((await client.call("health", "Check", { service: "" })).code).toBe(status.OK);
+    client.close();
+    silent.destroy();
     await service.close();
   });
 });
