@@ -81,10 +81,12 @@ const RULES: readonly Rule[] = [
       ),
     ),
   ({ mode, verifiers }) =>
-    faultIf(
-      mode === "production" && verifiers?.snp?.dangerouslyIgnoreCertificateValidity === true,
-      "verifiers.snp.dangerouslyIgnoreCertificateValidity",
-      "is refused in production: expired certificates need mode: development",
+    (["snp", "az-snp-vtpm"] as const).flatMap((tee) =>
+      faultIf(
+        mode === "production" && verifiers?.[tee]?.dangerouslyIgnoreCertificateValidity === true,
+        `verifiers.${tee}.dangerouslyIgnoreCertificateValidity`,
+        "is refused in production: expired certificates need mode: development",
+      ),
     ),
   ({ collateral }) => (collateral === undefined ? [] : unusedIntelSources(collateral.intel)),
   ({ attestationService }) =>

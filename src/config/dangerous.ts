@@ -35,6 +35,18 @@ const MEANINGS: Readonly<Record<string, string>> = {
   "verifiers.tdx.allowDebug": "secrets go to guests whose memory the host may read",
   "verifiers.tdx.allowServiceTd": "secrets go to guests that a service TD of anybody's may change",
   "verifiers.sgx.allowDebug": "secrets go to enclaves whose memory the host may read",
+  "verifiers.tpm.acceptedAkTrust":
+    "quotes are believed whose key nobody here knows; only a policy may stop them",
+  "verifiers.tpm.dangerouslyIgnoreCertificateValidity": "expired certificates of TPM keys are believed",
+  "verifiers.az-snp-vtpm.dangerouslyAcceptAnyParavisor":
+    "anybody with such a processor gets in, unless policies pin the paravisor's measurement",
+  "verifiers.az-snp-vtpm.allowDebug": "secrets go to guests whose memory the host may read",
+  "verifiers.az-snp-vtpm.allowMigrationAgent": "secrets go to guests that a migration agent may export",
+  "verifiers.az-snp-vtpm.allowMaskedChipId": "secrets go to chips whose identity the host hides",
+  "verifiers.az-snp-vtpm.revocation": "keys that AMD has revoked are believed",
+  "verifiers.az-snp-vtpm.dangerouslyIgnoreCertificateValidity": "expired certificates are believed",
+  "verifiers.az-tdx-vtpm.allowDebug": "secrets go to guests whose memory the host may read",
+  "verifiers.az-tdx-vtpm.allowServiceTd": "secrets go to guests that a service TD of anybody's may change",
   "verifiers.snp.revocation": "keys that AMD has revoked are believed",
   "verifiers.snp.dangerouslyIgnoreCertificateValidity": "expired certificates are believed",
 };
@@ -53,6 +65,7 @@ function isDangerous(value: unknown, path: string, name: string): boolean {
   if (path === "audit.failClosed") return value === false;
   if (name === "legacyKeyWithoutRole") return value !== undefined;
   if (typeof value === "string") return value.startsWith("dangerously-");
+  if (path === "verifiers.tpm.acceptedAkTrust") return Array.isArray(value) && value.includes("none");
   if (path.startsWith("dev.dangerouslyUseDevTrustAnchors.")) return Array.isArray(value) && value.length > 0;
   return value === true && (name.startsWith("dangerously") || Object.hasOwn(MEANINGS, path));
 }

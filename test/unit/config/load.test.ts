@@ -235,6 +235,11 @@ describe("dangerous combinations", () => {
       "verifiers.snp.dangerouslyIgnoreCertificateValidity",
     ],
     [
+      "expired certificates of VMs on Azure in production",
+      "verifiers: { az-snp-vtpm: { dangerouslyIgnoreCertificateValidity: true } }",
+      "verifiers.az-snp-vtpm.dangerouslyIgnoreCertificateValidity",
+    ],
+    [
       "everybody is a trusted proxy",
       "server: { trustedProxies: [10.0.0.0/8, '::/0'] }",
       "server.trustedProxies[1]",
@@ -337,7 +342,7 @@ server: { host: 0.0.0.0, dangerouslyAllowPlainHttp: true }
 audit: { failClosed: false }
 admin: { identityProviders: [{ legacyKeyWithoutRole: admin, publicKey: p }] }
 tokens: { trustedIssuers: [{ jwksUri: 'https://idp/k', dangerouslyAllowPrivateAddress: true }] }
-verifiers: { sample: { allowSampleEvidence: true }, snp: { allowDebug: true, revocation: dangerously-off, dangerouslyIgnoreCertificateValidity: true } }
+verifiers: { sample: { allowSampleEvidence: true }, snp: { allowDebug: true, revocation: dangerously-off, dangerouslyIgnoreCertificateValidity: true }, tpm: { acceptedAkTrust: [none, enrolled] }, az-snp-vtpm: { dangerouslyAcceptAnyParavisor: true }, az-tdx-vtpm: { allowDebug: true } }
 dev: { dangerouslyUseDevTrustAnchors: { snp: [ark.pem] } }`);
     const listed = dangerousSwitches(config);
     expect(listed.map(({ path }) => path).sort()).toEqual([
@@ -346,10 +351,13 @@ dev: { dangerouslyUseDevTrustAnchors: { snp: [ark.pem] } }`);
       "dev.dangerouslyUseDevTrustAnchors.snp",
       "server.dangerouslyAllowPlainHttp",
       "tokens.trustedIssuers[0].dangerouslyAllowPrivateAddress",
+      "verifiers.az-snp-vtpm.dangerouslyAcceptAnyParavisor",
+      "verifiers.az-tdx-vtpm.allowDebug",
       "verifiers.sample.allowSampleEvidence",
       "verifiers.snp.allowDebug",
       "verifiers.snp.dangerouslyIgnoreCertificateValidity",
       "verifiers.snp.revocation",
+      "verifiers.tpm.acceptedAkTrust",
     ]);
     expect(listed.every(({ meaning }) => meaning.length > 10)).toBe(true);
   });
