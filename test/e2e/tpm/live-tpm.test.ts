@@ -87,7 +87,7 @@ describeLive("a machine with a real TPM", () => {
     expect(outcome(await get(tpm))).toMatchObject({ outcome: "released", text: PASSPHRASE });
   });
 
-  test("is refused after PCR 7 was extended behind the log's back, with the register and the event", async () => {
+  test("B23 is refused after PCR 7 was extended behind the log's back, with the register and the event", async () => {
     const digest = createHash("sha256").update("another boot loader").digest("hex");
     tpm.tool("tpm2_pcrextend", `7:sha256=${digest}`);
     const refused = outcome(await get(tpm));
@@ -103,7 +103,7 @@ describeLive("a machine with a real TPM", () => {
     expect(outcome(await get(tpm))).toMatchObject({ outcome: "released", text: PASSPHRASE });
   });
 
-  test("is refused when its quote leaves out a register that is required, and by a policy that asks for one", async () => {
+  test("B17 is refused when its quote leaves out a register that is required, and by a policy that asks for one", async () => {
     expect(outcome(await get(tpm, "sha256:0,16"))).toMatchObject({ check: "required-pcrs" });
     const policy = POLICY.replace("tpm.pcr07 in", "tpm.pcr04 in");
     await server.provision(PATH, PASSPHRASE, policy);
@@ -111,7 +111,7 @@ describeLive("a machine with a real TPM", () => {
     await server.provision(PATH, PASSPHRASE, POLICY);
   });
 
-  test("another TPM's key opens nothing, and cannot be enrolled as this host or by this certificate", async () => {
+  test("B18 B19 another TPM's key opens nothing, and cannot be enrolled as this host or by this certificate", async () => {
     expect(foreign.file("ca/issuercert.pem")).not.toEqual(tpm.file("ca/issuercert.pem"));
     const stranger = await enrol(foreign, "node-2");
     expect(stranger).toMatchObject({ code: 1 });

@@ -46,7 +46,7 @@ describe("enrolments", () => {
     });
   });
 
-  test("a binding does not change: not the key's host, TPM or name, not the host's TPM, not the TPM's host", async () => {
+  test("B19 a binding does not change: not the key's host, TPM or name, not the host's TPM, not the TPM's host", async () => {
     const enrolments = await open();
     await enrolments.enrol(key("a"), SIGNAL);
     await enrolments.decide("a".repeat(64), "approved", "admin", SIGNAL);
@@ -62,7 +62,7 @@ describe("enrolments", () => {
     expect(await enrolments.enrol(key("b"), SIGNAL)).toMatchObject({ status: "pending" });
   });
 
-  test("who waits binds nothing; approving one of two for a host keeps the other out", async () => {
+  test("B20 who waits binds nothing; approving one of two for a host keeps the other out", async () => {
     const enrolments = await open();
     await enrolments.enrol(key("a"), SIGNAL);
     await enrolments.enrol(key("b", { ekFingerprint: "f".repeat(64) }), SIGNAL);
@@ -112,7 +112,7 @@ describe("enrolments", () => {
     ).rejects.toMatchObject({ code: "overloaded" });
   });
 
-  test("two at once for one host: one of them is kept out", async () => {
+  test("B19 two at once for one host: one of them is kept out", async () => {
     const enrolments = await open();
     const both = await Promise.allSettled([
       enrolments.enrol(key("a", { status: "approved" }), SIGNAL),

@@ -144,7 +144,7 @@ async function enrol(service: TpmEnrolment, of: Machine, over: Record<string, un
 }
 
 describe("the proof", () => {
-  test("of a machine that holds both keys enrols it, waiting", async () => {
+  test("B20 of a machine that holds both keys enrols it, waiting", async () => {
     const service = new TpmEnrolment(parts);
     expect(await enrol(service, machine)).toEqual({
       status: "pending",
@@ -182,7 +182,7 @@ describe("the proof", () => {
     expect(enrolments.list()).toEqual([]);
   });
 
-  test("of a TPM that holds another key under the name is impossible", () => {
+  test("B18 of a TPM that holds another key under the name is impossible", () => {
     const service = new TpmEnrolment(parts);
     const challenge = service.begin(machine.request());
     const other = new Machine("other");
@@ -239,7 +239,7 @@ describe("the endorsement key", () => {
     });
   });
 
-  test("is refused without certificate or list, by a stranger's, an expired, a foreign or a wrong one, listed or not", async () => {
+  test("B18 is refused without certificate or list, by a stranger's, an expired, a foreign or a wrong one, listed or not", async () => {
     const { vendor, stranger } = await vendors();
     const authorities = authoritiesFromPem([vendor.pem]);
     const refusal = async (certificates: Buffer[], allowedEks: string[], ekAuthorities = authorities) => {
