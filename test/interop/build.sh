@@ -47,6 +47,7 @@ for program in "${@:-rust go python}"; do
     [ -e "$target" ] && continue
     command -v "${tool[$each]}" >/dev/null || { note "SKIPPED $each: there is no ${tool[$each]}"; continue; }
     note "building the $each program"
+    rm -rf "$cache/$each"-*
     "build_$each" "$target" || { note "the $each program cannot be built"; failed=1; }
   done
 done
