@@ -77,7 +77,8 @@ export function serviceOrigin(): z.ZodString {
     .refine(isServiceOrigin, "must be an https:// origin without path, user name and password");
 }
 
-function isServiceOrigin(text: string): boolean {
+/** Whether a text is such an origin. */
+export function isServiceOrigin(text: string): boolean {
   return isServiceUrl(text) && new URL(text).pathname === "/" && !/[?#]/.test(text);
 }
 
@@ -86,7 +87,8 @@ export function serviceUrl(): z.ZodString {
   return z.string().refine(isServiceUrl, "must be an https:// URL without user name and password");
 }
 
-function isServiceUrl(text: string): boolean {
+/** Whether a text is such a URL. */
+export function isServiceUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname, username, password } = new URL(text);
   const loopback = ["127.0.0.1", "[::1]", "localhost"].includes(hostname);

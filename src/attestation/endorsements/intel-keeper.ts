@@ -29,7 +29,7 @@ export interface PieceSource {
   disappointed(name: PieceName, why: string): void;
 }
 
-export interface KeeperOptions {
+interface KeeperOptions {
   readonly sources: readonly PieceSource[];
   readonly pieces: CollateralPieces;
   readonly cache: FileCache | undefined;
@@ -231,6 +231,6 @@ function readRaw(file: Buffer): RawPiece | undefined {
 }
 
 /** RFC 3339, for sentences. */
-export function periodText({ issuedAt, expiresAt }: PieceFacts): string {
+function periodText({ issuedAt, expiresAt }: PieceFacts): string {
   return `from ${new Date(issuedAt).toISOString()} to ${new Date(expiresAt).toISOString()}`;
 }

@@ -5,7 +5,7 @@ import type { PieceName, RawPiece } from "./intel-pieces.ts";
 import type { IntelUpdateType } from "./intel-settings.ts";
 import { Upstream, type UpstreamLimits, type UpstreamWorld, unavailable } from "./upstream.ts";
 
-export interface IntelServiceOptions {
+interface IntelServiceOptions {
   /** For sentences: "Intel's provisioning certification service". */
   readonly name: string;
   /** Origin of everything but perhaps the root's revocation list. */

@@ -1,5 +1,5 @@
 /** A service that hands out Intel's statements: Intel's own, a proxy for it, or a cache of the operator's. */
-export type IntelSourceName = "offline" | "pccs" | "pcs";
+type IntelSourceName = "offline" | "pccs" | "pcs";
 
 /** How new the TCB levels are that Intel states: `early` at once, `standard` about half a year later. */
 export type IntelUpdateType = "early" | "standard";

@@ -231,7 +231,7 @@ export function unavailable(
 }
 
 /** The promise's outcome, or an error as soon as this caller gives up. */
-export function abandonable<T>(promise: Promise<T>, signal: AbortSignal, name: string): Promise<T> {
+function abandonable<T>(promise: Promise<T>, signal: AbortSignal, name: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const leave = () => reject(unavailable(name, "no answer before the deadline of the request"));
     if (signal.aborted) return leave();

@@ -18,7 +18,7 @@ import { misuse } from "../world.ts";
 import type { Material } from "./inputs.ts";
 import type { Anchors } from "./statements.ts";
 
-export interface FetchPlan {
+interface FetchPlan {
   /** Lower-case FMSPCs. */
   readonly fmspcs: readonly string[];
   readonly tees: readonly DcapTee[];

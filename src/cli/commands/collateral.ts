@@ -1,7 +1,9 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { PieceName } from "../../attestation/endorsements/intel-pieces.ts";
 import type { IntelUpdateType } from "../../attestation/endorsements/intel-settings.ts";
 import type { DcapTee } from "../../attestation/formats/dcap/collateral.ts";
 import { PRODUCTS, type Product } from "../../attestation/formats/sev-snp/product.ts";
+import { isServiceOrigin, isServiceUrl } from "../../config/parts.ts";
 import { KbsError } from "../../errors.ts";
 import { writeJson } from "../../json/write.ts";
 import type { Material } from "../collateral/inputs.ts";
@@ -161,7 +163,13 @@ async function fetchBundle(world: World, options: FetchOptions): Promise<void> {
   const material = await fetchCollateral(plan, world.now, say).catch((error: unknown) => {
     throw error instanceof KbsError ? refused(error.detail) : error;
   });
+  const unknown = fmspcs.filter((fmspc) => !material.intel.pieces.some(({ name }) => isFor(name, fmspc)));
+  if (unknown.length > 0) throw refused(`Nothing is stated about FMSPC ${unknown.join(", ")}.`);
   await writeBundle(world, material, anchors, world.now(), options.out);
+}
+
+function isFor(name: PieceName, fmspc: string): boolean {
+  return name.kind === "tcb-info" && name.fmspc === fmspc;
 }
 
 /** Only what is genuine and counts is worth carrying; anything else of a service is refused as a whole. */
@@ -276,18 +284,12 @@ function parseDays(value: string): number {
   return days;
 }
 
-/** Plain http is for a service on the same machine, and for tests. */
 function parseUrl(value: string): string {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  const local = url?.hostname === "127.0.0.1" || url?.hostname === "[::1]" || url?.hostname === "localhost";
-  const secure = url?.protocol === "https:" || (url?.protocol === "http:" && local);
-  if (url === undefined || !secure || url.username !== "")
-    throw new InvalidArgumentError("It is an https:// URL.");
+  if (!isServiceUrl(value)) throw new InvalidArgumentError("It is an https:// URL.");
   return value;
 }
 
 function parseOrigin(value: string): string {
-  const { pathname, search } = new URL(parseUrl(value));
-  if (pathname !== "/" || search !== "") throw new InvalidArgumentError("It is an origin, without a path.");
+  if (!isServiceOrigin(value)) throw new InvalidArgumentError("It is an https:// origin, without a path.");
   return value;
 }

@@ -7,6 +7,11 @@ import { writePem } from "../../../src/crypto/pem.ts";
 import { commandLine } from "../../support/command-line.ts";
 import { listDer, make } from "../../support/fake-amd/index.ts";
 import { answer, FakeKds } from "../../support/fake-amd/kds.ts";
+import {
+  FMSPC as EVIDENCE_FMSPC,
+  pem as evidencePem,
+  make as makeEvidence,
+} from "../../support/fake-intel/index.ts";
 import { FakePcs } from "../../support/fake-intel/service.ts";
 import {
   type FakeIntel,
@@ -106,6 +111,26 @@ describe("collateral fetch", () => {
     const { code, err } = await commandLine(fetchArguments(file("never.json")));
     expect(code).toBe(1);
     expect(err).toContain("cannot be used");
+  });
+
+  test("writes nothing when the service does not know one of the platforms", async () => {
+    await goodDay();
+    const { code, err } = await commandLine(fetchArguments(file("never.json"), "--fmspc", "0123456789AB"));
+    expect(code).toBe(1);
+    expect(err).toContain("Nothing is stated about FMSPC 0123456789ab");
+  });
+
+  test("takes the FMSPC from evidence whose PCK chain verifies, and from no other", async () => {
+    const { evidence, root: evidenceRoot } = await makeEvidence({});
+    await writeFile(file("evidence.json.txt"), JSON.stringify(evidence));
+    await writeFile(file("evidence-root.txt"), evidencePem(evidenceRoot));
+    const fetch = ["collateral", "fetch", "--evidence", file("evidence.json.txt"), "--pcs", url];
+    const rest = ["--root-crl", `${url}/IntelSGXRootCA.der`, "--out", file("never.json")];
+    const before = pcs.asked.length;
+    expect(await commandLine([...fetch, ...rest])).toMatchObject({ code: 2 });
+    expect(pcs.asked).toHaveLength(before);
+    await commandLine([...fetch, ...rest, "--trust-anchors", file("evidence-root.txt")]);
+    expect(pcs.asked).toContain(`/tdx/certification/v4/tcb?fmspc=${EVIDENCE_FMSPC}&update=early`);
   });
 
   test("a bundle without the root's list is not complete", async () => {
