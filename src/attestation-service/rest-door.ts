@@ -107,7 +107,9 @@ export class RestDoor {
     if (exchange === undefined) return;
     try {
       const target = parseTarget(request.url ?? "");
-      this.#parts.others.handle(exchange, target.kind === "api" ? target : undefined);
+      if (target.kind === "outside") this.#parts.others.handle(exchange, undefined);
+      else if (SHARED_WITH_BROKER.has(target.segments[0] ?? "")) this.#parts.others.handle(exchange, target);
+      else exchange.refuse(new KbsError("not-found", "There is nothing at this path."));
     } catch (error) {
       exchange.refuse(error);
     }
@@ -182,6 +184,8 @@ export class RestDoor {
 }
 
 const PLAIN = "text/plain; charset=utf-8";
+/** Administrative calls of the KBS API that are about judging evidence. What the broker releases is not for this door. */
+const SHARED_WITH_BROKER: ReadonlySet<string> = new Set(["attestation-policy", "reference-value"]);
 
 /** Codes that at this interface are a judgement about the request, not about who sent it. */
 const VERDICTS: ReadonlySet<string> = new Set(["evidence-rejected", "appraisal-failed", "handshake-refused"]);

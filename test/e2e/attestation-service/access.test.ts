@@ -223,6 +223,15 @@ describe("administrators", () => {
     expect(answer).toMatchObject({ code: status.ABORTED, problem: "reference-value-invalid" });
   });
 
+  test("the calls of the KBS API that are about judging evidence are here as well, and no others", async () => {
+    const listed = await rest(service, "GET", "/kbs/v0/attestation-policy", ADMIN_TOKEN);
+    expect(JSON.parse(listed.text)).toContain("default_cpu");
+    expect((await rest(service, "GET", "/kbs/v0/reference-value", READER_TOKEN)).status).toBe(200);
+    expect((await rest(service, "GET", "/kbs/v0/attestation-policy", READER_TOKEN)).status).toBe(403);
+    for (const path of ["resource", "resource-policy", "resource/a/b/c"])
+      expect((await rest(service, "GET", `/kbs/v0/${path}`, ADMIN_TOKEN)).status).toBe(404);
+  });
+
   test("what was set is on record with who set it", async () => {
     await rest(service, "POST", "/policy", ADMIN_TOKEN, SET);
     const lines = readFileSync(service.auditFile, "utf8").trim().split("\n");
@@ -259,6 +268,8 @@ describe("administrators' own tokens", () => {
     const listed = await commandLine([
       "policy",
       "list",
+      "--kind",
+      "attestation",
       "--url",
       service.rest,
       "--admin-token-file",
