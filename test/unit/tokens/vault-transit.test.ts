@@ -1,5 +1,7 @@
+import { type KeyObject, webcrypto } from "node:crypto";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "@jest/globals";
+import { x509 } from "../../../src/crypto/x509.ts";
 import { certificatesOf, type SignerChain, type SigningAlgorithm } from "../../../src/tokens/signer.ts";
 import { SigningKeys } from "../../../src/tokens/signing-keys.ts";
 import { ownIssuer } from "../../../src/tokens/trusted-issuers.ts";
@@ -52,6 +54,21 @@ function transit(
   });
 }
 
+/** A certificate for a key whose private half nobody but Vault has. */
+async function certificateFor(key: KeyObject): Promise<Buffer> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  const spki = key.export({ type: "spki", format: "der" });
+  const authority = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const made = await x509.X509CertificateGenerator.create({
+    subject: "CN=token signer",
+    issuer: "CN=authority",
+    publicKey: await webcrypto.subtle.importKey("spki", spki, algorithm, true, ["verify"]),
+    signingKey: authority.privateKey,
+    signingAlgorithm: { ...algorithm, hash: "SHA-256" },
+  });
+  return Buffer.from(made.rawData);
+}
+
 async function signer(source: VaultTransit = transit()) {
   const signers = (await source.load(SIGNAL)).map(({ signer: each }) => each);
   const last = signers.at(-1);
@@ -98,6 +115,23 @@ describe("signing with Vault transit", () => {
     const offered = await transit().load(SIGNAL);
     expect(offered).toHaveLength(1);
     expect(offered[0]?.signer.verificationKey.key.equals(vault.publicKey(2))).toBe(true);
+  });
+
+  test("AS-044 a version waits for its certificates; older ones go on without", async () => {
+    vault.rotate();
+    vault.rotate();
+    const chain = { certificates: [await certificateFor(vault.publicKey(2))] };
+    const offered = await transit("ES256", { chain }).load(SIGNAL);
+    expect(
+      offered.map(({ signer: { verificationKey, publicJwk } }) => [
+        verificationKey.key.equals(vault.publicKey(1)),
+        verificationKey.key.equals(vault.publicKey(2)),
+        publicJwk["x5c"] !== undefined,
+      ]),
+    ).toEqual([
+      [true, false, false],
+      [false, true, true],
+    ]);
   });
 
   test("AS-044 certificates that are for none of its versions are refused", async () => {

@@ -3,7 +3,7 @@
  * profiles): endorsement keys and attestation keys.
  */
 import type { KeyObject } from "node:crypto";
-import { type Certificate, hasKeyUsage, OID } from "../../../crypto/certificate.ts";
+import { type Certificate, extendedKeyUsages, hasKeyUsage, OID } from "../../../crypto/certificate.ts";
 import { DerError, DerReader, oidText, readDer, stringValue, TAG } from "../../../crypto/der.ts";
 import {
   type CertificateAuthorities,
@@ -19,7 +19,6 @@ import { keyFingerprint } from "./keys.ts";
 /** Extended key usages of the TCG. */
 const EK_CERTIFICATE = "2.23.133.8.1";
 const AK_CERTIFICATE = "2.23.133.8.3";
-const EXTENDED_KEY_USAGE = "2.5.29.37";
 const SUBJECT_ALTERNATIVE_NAME = "2.5.29.17";
 const DIRECTORY_NAME = 0xa4;
 
@@ -34,7 +33,7 @@ const KEY_USAGE = { digitalSignature: 0, keyEncipherment: 2, keyAgreement: 4 } a
 const KNOWN_CRITICAL: ReadonlySet<string> = new Set([
   OID.basicConstraints,
   OID.keyUsage,
-  EXTENDED_KEY_USAGE,
+  OID.extendedKeyUsage,
   SUBJECT_ALTERNATIVE_NAME,
   "2.5.29.9",
   "2.5.29.32",
@@ -137,14 +136,7 @@ function mayBeUsed(certificate: Certificate, bit: number): boolean {
 }
 
 function usages(certificate: Certificate): readonly string[] {
-  const extension = certificate.extensions.get(EXTENDED_KEY_USAGE);
-  if (extension === undefined) return [];
-  return readOr(certificate, "extended key usage", () => {
-    const list = new DerReader(readDer(extension.value, TAG.sequence).content);
-    const oids: string[] = [];
-    while (!list.atEnd) oids.push(oidText(list.next(TAG.oid)));
-    return oids;
-  });
+  return readOr(certificate, "extended key usage", () => extendedKeyUsages(certificate) ?? []);
 }
 
 /** Manufacturer, model and version from the directory name among the subject's alternative names. */
