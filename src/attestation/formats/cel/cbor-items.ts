@@ -3,6 +3,8 @@ import { EventLogError } from "../eventlog/event-log.ts";
 
 const ARRAY = 4;
 const MAX_DEPTH = 16;
+/** Items of one record: each takes a byte of the log, and a hundred once it is built. Real ones have twenty. */
+const MAX_ITEMS = 1024;
 
 interface Head {
   readonly major: number;
@@ -24,12 +26,13 @@ export function cborArrayStart(bytes: Buffer): {
 
 /**
  * @returns behind the item at `from`
- * @throws EventLogError for items that do not end, are of indefinite length or nested too deeply
+ * @throws EventLogError for items that do not end, are of indefinite length, too many or nested too deeply
  */
 export function endOfItem(bytes: Buffer, from: number): number {
   /** Items still to come, innermost last. */
   const open = [1];
   let at = from;
+  let count = 0;
   while (open.length > 0) {
     const left = open[open.length - 1] ?? 0;
     if (left === 0) {
@@ -37,6 +40,7 @@ export function endOfItem(bytes: Buffer, from: number): number {
       continue;
     }
     open[open.length - 1] = left - 1;
+    if (++count > MAX_ITEMS) throw new EventLogError(`a record of more than ${MAX_ITEMS} items`, from);
     const head = readHead(bytes, at);
     at = head.end;
     const items = itemsInside(head, bytes, at, from);

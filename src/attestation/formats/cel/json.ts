@@ -17,7 +17,7 @@ import {
 } from "../eventlog/event-log.ts";
 import { eventTypeNumber } from "../eventlog/event-types.ts";
 import { bytesOf, digestOf } from "./json-bytes.ts";
-import { endOfValue, skipBlanks } from "./json-values.ts";
+import { endOfValue, isBlank, skipBlanks } from "./json-values.ts";
 import {
   addDigest,
   CEL,
@@ -59,7 +59,7 @@ export function parseCelJson(bytes: Uint8Array, limits: LogLimits = {}): EventLo
 /** Place of the closing bracket, with nothing but blanks behind it. */
 function endOfArray(bytes: Buffer): number {
   let at = bytes.length - 1;
-  while (at > 0 && skipBlanks(bytes, at) !== at) at--;
+  while (at > 0 && isBlank(bytes[at])) at--;
   if (bytes[at] !== ARRAY_END) throw new EventLogError("an array that does not end", at);
   return at;
 }
