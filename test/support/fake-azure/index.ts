@@ -1,6 +1,10 @@
 /** Confidential VMs on Azure as far as evidence shows them: a paravisor, its report, its vTPM. */
 import { constants, createHash, createPublicKey, type KeyObject, sign } from "node:crypto";
-import { NO_MATERIAL, offlineEndorsements } from "../../../src/attestation/endorsements/amd-material.ts";
+import {
+  type AmdMaterial,
+  NO_MATERIAL,
+  offlineEndorsements,
+} from "../../../src/attestation/endorsements/amd-material.ts";
 import { readQuote } from "../../../src/attestation/formats/dcap/quote.ts";
 import type { HashName } from "../../../src/attestation/formats/tpm2/algorithms.ts";
 import type { Expected, Verification, Verifier } from "../../../src/attestation/verifier.ts";
@@ -49,6 +53,8 @@ export interface AzureStory {
   readonly hash?: HashName;
   readonly evidence?: (evidence: JsonObject) => JsonValue;
   readonly amd?: AmdStory;
+  /** Certificates that the verifier has besides those of the evidence. */
+  readonly atHand?: (vcek: Buffer) => AmdMaterial;
   readonly intel?: IntelStory;
   readonly settings?: JsonObject;
   readonly expected?: Partial<Expected>;
@@ -117,7 +123,8 @@ async function snpParts(story: AzureStory, reportData: Buffer) {
       beforeSigning?.(report);
     },
   });
-  const lists = { ...NO_MATERIAL, revocationLists: made.lists };
+  const at = story.atHand?.(made.vekDer) ?? NO_MATERIAL;
+  const lists = { ...at, revocationLists: made.lists };
   const settings = parse(azSnpSection, story.settings);
   const verifier = new AzSnpVerifier(settings, offlineEndorsements(made.anchors, lists), () => NOW);
   return { hardwareReport: made.report, hardware: made.vekDer, verifier };

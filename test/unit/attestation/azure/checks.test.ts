@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "@jest/globals";
+import { readMaterial } from "../../../../src/attestation/endorsements/amd-material.ts";
 import { SNP_CHECKS } from "../../../../src/attestation/formats/sev-snp/checks.ts";
 import { EvidenceRejected } from "../../../../src/attestation/verifier.ts";
 import {
@@ -8,7 +9,9 @@ import {
   type AzSnpCheck,
 } from "../../../../src/attestation/verifiers/az-snp-vtpm/checks.ts";
 import { AZ_TDX_CHECKS, type AzTdxCheck } from "../../../../src/attestation/verifiers/az-tdx-vtpm/checks.ts";
+import { vekExtensions } from "../../../../src/dev/amd-certificates.ts";
 import type { JsonObject, JsonValue } from "../../../../src/json/value.ts";
+import { make as makeAmd } from "../../../support/fake-amd/index.ts";
 import {
   AZURE_ID_KEY_DIGEST,
   type AzureStory,
@@ -257,6 +260,13 @@ const TDX: Stories<AzTdxCheck> = [
   ["a paravisor the settings do not have", "mr-td", { settings: { allowedMrTds: ["00".repeat(48)] } }],
 ];
 
+const staleExtensions = vekExtensions({
+  kind: "VCEK",
+  product: "Genoa",
+  tcb: { fmc: undefined, bootloader: 9, tee: 1, snp: 20, microcode: 80 },
+  hardwareId: Buffer.from(Array.from({ length: 64 }, (_, i) => i + 1)),
+});
+
 function changedByte(bytes: Buffer, at: number): Buffer {
   const copy = Buffer.from(bytes);
   copy.writeUInt8(copy.readUInt8(at) ^ 1, at);
@@ -378,6 +388,20 @@ describe("the hardware report inside", () => {
     const amd = { beforeSigning: (report: Buffer) => report.fill(0, 0xe0, 0x110) };
     await tellAzure({ kind: "snp", amd, settings: { dangerouslyAcceptAnyParavisor: true } });
     await tellAzure({ kind: "snp", amd, settings: { allowedIdKeyDigests: ["00".repeat(48)] } });
+  });
+
+  test("a VCEK that is a firmware update behind gives way to the right one, if there is one", async () => {
+    const old = await makeAmd({ vekExtensions: () => staleExtensions });
+    const evidence = (e: JsonObject) => ({ ...e, vcek: old.vekDer.toString("base64url") });
+    const atHand = (vcek: Buffer) => readMaterial(vcek, "vcek");
+    const { checks } = await tellAzure({ kind: "snp", evidence, atHand });
+    expect(checks.find(({ check }) => check === "snp-vek-available")?.seen).toContain("VCEK from");
+    expect(new Set(checks.map(({ check }) => check)).size).toBe(checks.length);
+    const alone = await refusalOf({ kind: "snp", evidence });
+    expect(alone.checks.at(-2)).toMatchObject({ check: "snp-report-signature", outcome: "failed" });
+    // A certificate for the right TCB that does not fit otherwise is no reason to look for another.
+    const foreign = { report: { chipId: Buffer.alloc(64, 9) } };
+    expect((await refusalOf({ kind: "snp", amd: foreign, atHand })).check).toBe("hw-report");
   });
 
   test("TDX claims are those of a quote on bare metal", async () => {
