@@ -77,9 +77,15 @@ export function decodeCborSequence(bytes: Uint8Array, limits: CborLimits = {}): 
   );
 }
 
-/** Deterministic encoding (RFC 8949 §4.2.1): shortest forms, keys sorted by their bytes. */
+/**
+ * Deterministic encoding (RFC 8949 §4.2.1): shortest forms, keys sorted by their bytes. Heads are written here: the
+ * library takes some 25 µs for every key of a map, which is a millisecond for an ordinary token. Its word is taken for
+ * floats and for integers beyond 64 bits.
+ */
 export function encodeCbor(value: CborValue): Buffer {
-  return asBuffer(encode(toLibrary(value), { cde: true }));
+  const parts: Uint8Array[] = [];
+  write(value, parts);
+  return Buffer.concat(parts);
 }
 
 /** Whether `value` is a map; arrays, tags and byte strings are none. */
@@ -171,11 +177,63 @@ function tagNumber(tag: unknown): number | bigint {
   throw new CborError("a tag without a number");
 }
 
-/** The library would print a Buffer by its toJSON. */
-function toLibrary(value: CborValue): unknown {
-  if (value instanceof CborTag) return new Tag(value.tag, toLibrary(value.value));
-  if (value instanceof Uint8Array) return Uint8Array.from(value);
-  if (isCborArray(value)) return value.map(toLibrary);
-  if (isCborMap(value)) return new Map(Array.from(value, ([key, item]) => [key, toLibrary(item)]));
-  return value;
+/** Major types (RFC 8949 §3.1). */
+const MAJOR = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6 } as const;
+const FALSE = Buffer.of(0xf4);
+const TRUE = Buffer.of(0xf5);
+const NULL = Buffer.of(0xf6);
+
+function write(value: CborValue, parts: Uint8Array[]): void {
+  if (value === null) parts.push(NULL);
+  else if (typeof value === "boolean") parts.push(value ? TRUE : FALSE);
+  else if (typeof value === "string") writeBytes(MAJOR.text, Buffer.from(value, "utf8"), parts);
+  else if (typeof value === "number" || typeof value === "bigint") parts.push(numberBytes(value));
+  else if (value instanceof Uint8Array) writeBytes(MAJOR.bytes, value, parts);
+  else if (isCborArray(value)) {
+    parts.push(head(MAJOR.array, value.length));
+    for (const item of value) write(item, parts);
+  } else if (value instanceof CborTag) {
+    parts.push(head(MAJOR.tag, value.tag));
+    write(value.value, parts);
+  } else writeMap(value, parts);
+}
+
+function writeBytes(major: number, bytes: Uint8Array, parts: Uint8Array[]): void {
+  parts.push(head(major, bytes.byteLength), bytes);
+}
+
+function writeMap(map: CborMap, parts: Uint8Array[]): void {
+  parts.push(head(MAJOR.map, map.size));
+  const entries = Array.from(map, ([key, value]) => ({ key: encodeCbor(key), value }));
+  entries.sort((left, right) => Buffer.compare(left.key, right.key));
+  for (const { key, value } of entries) {
+    parts.push(key);
+    write(value, parts);
+  }
+}
+
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+function numberBytes(value: number | bigint): Uint8Array {
+  if (typeof value === "number") {
+    if (!Number.isSafeInteger(value) || Object.is(value, -0)) return encode(value, { cde: true });
+    return value < 0 ? head(MAJOR.negative, -1 - value) : head(MAJOR.unsigned, value);
+  }
+  const magnitude = value < 0n ? -1n - value : value;
+  if (magnitude > MAX_UINT64) return encode(value, { cde: true });
+  return head(value < 0n ? MAJOR.negative : MAJOR.unsigned, magnitude);
+}
+
+/** Major type and argument, in the shortest of the five lengths. */
+function head(major: number, argument: number | bigint): Buffer {
+  const type = major << 5;
+  const number = Number(argument);
+  if (number < 24) return Buffer.of(type | number);
+  if (number < 0x100) return Buffer.of(type | 24, number);
+  const bytes = Buffer.alloc(number < 0x1_0000 ? 3 : number < 0x1_0000_0000 ? 5 : 9);
+  bytes[0] = type | (bytes.length === 3 ? 25 : bytes.length === 5 ? 26 : 27);
+  if (bytes.length === 3) bytes.writeUInt16BE(number, 1);
+  else if (bytes.length === 5) bytes.writeUInt32BE(number, 1);
+  else bytes.writeBigUInt64BE(BigInt(argument), 1);
+  return bytes;
 }
