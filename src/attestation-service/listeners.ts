@@ -186,7 +186,7 @@ export function openRestListener(tls: TlsMaterial | undefined, parts: ServicePar
 
 function restDoor(environment: ExchangeEnvironment, scheme: "http" | "https", parts: ServiceParts): RestDoor {
   const { evaluation, admin, callers, limits, requestId } = parts;
-  const { maxMessageBytes } = limits;
+  const { maxMessageBytes, maxConcurrentCalls } = limits;
   // Nothing is released here: the broker's paths do not exist.
   const release = {
     access: () => undefined,
@@ -206,6 +206,7 @@ function restDoor(environment: ExchangeEnvironment, scheme: "http" | "https", pa
       metricsFor: "nobody",
     }),
     maxMessageBytes,
+    maxConcurrentCalls,
     environment,
     requestId,
     certificateOf,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import express, { type ErrorRequestHandler, type Express } from "express";
 import { KbsError } from "../errors.ts";
+import { tooManyCalls } from "../grpc/unavailable.ts";
 import { Exchange, type ExchangeEnvironment } from "../http/exchange.ts";
 import type { ExpressDoor } from "../http/express-door.ts";
 import type { AdminAnswer, AdminIdentity, AdminPort } from "../http/ports.ts";
@@ -31,6 +32,8 @@ export interface RestDoorParts {
   /** Health, the key set, and the administrative calls of the KBS API, so that its tools work here too. */
   readonly others: ExpressDoor;
   readonly maxMessageBytes: number;
+  /** Over all connections. */
+  readonly maxConcurrentCalls: number;
   readonly environment: ExchangeEnvironment;
   readonly requestId: () => string;
   /** DER of the client's certificate, if it showed one that holds. */
@@ -52,6 +55,7 @@ export class RestDoor {
   readonly #parts: RestDoorParts;
   readonly #app: Express;
   readonly #exchanges = new WeakMap<IncomingMessage, Exchange>();
+  #running = 0;
 
   constructor(parts: RestDoorParts) {
     this.#parts = parts;
@@ -75,6 +79,12 @@ export class RestDoor {
     const { requestId, environment } = this.#parts;
     const exchange = new Exchange(request, response, requestId(), client, environment);
     this.#exchanges.set(request, exchange);
+    if (this.#running >= this.#parts.maxConcurrentCalls) {
+      exchange.refuse(tooManyCalls());
+      return;
+    }
+    this.#running++;
+    response.once("close", () => this.#running--);
     this.#app(request, response);
   }
 

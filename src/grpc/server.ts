@@ -18,6 +18,7 @@ import { KbsError } from "../errors.ts";
 import type { Message } from "./services.ts";
 import { SharedPort } from "./shared-port.ts";
 import { statusOf } from "./status.ts";
+import { tooManyCalls } from "./unavailable.ts";
 
 /** Who calls, as far as the connection and the call's metadata tell. */
 export interface CallOrigin {
@@ -153,7 +154,7 @@ export class GrpcServer<Caller> {
       .withOnReceiveMetadata((metadata, next) => {
         const origin = this.#origin(metadata, call);
         if (this.#running >= this.#options.maxConcurrentCalls)
-          return this.#refuse(path, call, origin, busy());
+          return this.#refuse(path, call, origin, tooManyCalls());
         this.#running++;
         inside = true;
         this.#admit(path, metadata, origin).then(
@@ -239,11 +240,5 @@ function beforeDeadline<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 function overdue(): KbsError {
   return new KbsError("overloaded", "The call was not finished within the deadline.", {
     retryAfterSeconds: 5,
-  });
-}
-
-function busy(): KbsError {
-  return new KbsError("rate-limited", "Too many calls are in progress; try again in a moment.", {
-    retryAfterSeconds: 1,
   });
 }

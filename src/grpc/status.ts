@@ -1,7 +1,6 @@
 import { Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { KbsError, PROBLEMS, type ProblemCode } from "../errors.ts";
-import { shortened } from "../observability/printable.ts";
-import { ServiceUnavailable } from "./unavailable.ts";
+import { KbsError, type ProblemCode } from "../errors.ts";
+import { namedVerdict, ServiceUnavailable } from "./unavailable.ts";
 
 /** Trailer that names the code of the problem table; clients of the reference service do not look at it. */
 const CODE_TRAILER = "keywarden-code";
@@ -31,19 +30,6 @@ export function statusOf(error: KbsError): { code: status; details: string; meta
   return { code: STATUS_OF[error.code] ?? status.ABORTED, details: error.detail, metadata };
 }
 
-/** Codes of another Keywarden that mean here what they mean there. */
-const TAKEN_OVER: ReadonlySet<ProblemCode> = new Set([
-  "malformed-request",
-  "policy-invalid",
-  "reference-value-invalid",
-  "handshake-refused",
-  "evidence-rejected",
-  "appraisal-failed",
-  "not-found",
-  "collateral-unavailable",
-  "overloaded",
-]);
-
 /** Statuses by which a service says what it thinks of the request; the others speak of itself or of the way to it. */
 const VERDICTS: ReadonlySet<status> = new Set([
   status.ABORTED,
@@ -60,22 +46,15 @@ const VERDICTS: ReadonlySet<status> = new Set([
  * @returns `attestation-service-unavailable` unless the service gave a verdict; the private cause has its own words
  */
 export function errorOf(failure: ServiceError, service: string, verdict: ProblemCode): KbsError {
-  const named = codeOf(failure.metadata);
-  if (named !== undefined) return new KbsError(named, shortened(failure.details), { cause: failure });
+  const [code] = failure.metadata?.get(CODE_TRAILER) ?? [];
+  const named = namedVerdict(code, failure.details, failure);
+  if (named !== undefined) return named;
   if (VERDICTS.has(failure.code)) return new KbsError(verdict, `The ${service} refused.`, { cause: failure });
   const unreachable = failure.code === status.UNAVAILABLE;
   return new ServiceUnavailable(service, REASONS[failure.code] ?? "it failed", {
     cause: failure,
     unreachable,
   });
-}
-
-function codeOf(trailers: Metadata | undefined): ProblemCode | undefined {
-  const [named] = trailers?.get(CODE_TRAILER) ?? [];
-  if (typeof named !== "string" || !Object.hasOwn(PROBLEMS, named)) return undefined;
-  // Own member of the table, so it is one of its codes.
-  const code = named as ProblemCode;
-  return TAKEN_OVER.has(code) ? code : undefined;
 }
 
 const REASONS: Readonly<Partial<Record<status, string>>> = {

@@ -1,5 +1,5 @@
-import { KbsError, PROBLEMS, type ProblemCode } from "../../errors.ts";
-import { ServiceUnavailable } from "../../grpc/unavailable.ts";
+import { KbsError, type ProblemCode } from "../../errors.ts";
+import { namedVerdict, ServiceUnavailable } from "../../grpc/unavailable.ts";
 import { JsonSyntaxError, readJson } from "../../json/read.ts";
 import type { JsonObject, JsonValue } from "../../json/value.ts";
 import { isObject, member, writeJson } from "../../json/write.ts";
@@ -78,17 +78,6 @@ function boundInit(initData: NonNullable<VerificationRequest["initData"]>): Json
     : { init_data_digest: Buffer.from(initData.digest).toString("base64url") };
 }
 
-/** Codes of another Keywarden that mean here what they mean there. */
-const TAKEN_OVER: ReadonlySet<string> = new Set<ProblemCode>([
-  "malformed-request",
-  "policy-invalid",
-  "handshake-refused",
-  "evidence-rejected",
-  "appraisal-failed",
-  "collateral-unavailable",
-  "overloaded",
-]);
-
 function errorOf(reply: HttpReply, verdict: ProblemCode): KbsError {
   const { status, text } = reply;
   const problem = reply.contentType === "application/problem+json" ? readProblem(text) : undefined;
@@ -106,10 +95,7 @@ function readProblem(text: string): KbsError | undefined {
   const problem = parsed(text);
   const code = isObject(problem) ? member(problem, "code") : undefined;
   const detail = isObject(problem) ? member(problem, "detail") : undefined;
-  if (typeof code !== "string" || typeof detail !== "string") return undefined;
-  if (!TAKEN_OVER.has(code) || !Object.hasOwn(PROBLEMS, code)) return undefined;
-  // Own member of the table, so it is one of its codes.
-  return new KbsError(code as ProblemCode, shortened(detail));
+  return typeof detail === "string" ? namedVerdict(code, detail) : undefined;
 }
 
 function parsed(text: string): JsonValue | undefined {
