@@ -15,12 +15,16 @@ export const NO_EXTENSIONS: Extensions = { members: {}, keys: {} };
 const MIN_INT32 = -(2 ** 31);
 const MAX_INT32 = 2 ** 31 - 1;
 
-/** Members of an appraisal that only the pipeline sets, in the classic and in the IETF spelling. */
-const RESERVED: ReadonlySet<string> = new Set(
-  ["status", "trustworthiness-vector", "appraisal-policy-id", "veraison.annotated-evidence"].flatMap(
-    (name) => [`ear.${name}`, `ear_${name.replaceAll(/[-.]/g, "_")}`],
-  ),
-).add("ear_appraisal_policy_ids");
+/** Members of an appraisal that only the pipeline sets, as the IETF drafts spell them. */
+const RESERVED: ReadonlySet<string> = new Set([
+  "ear_status",
+  "ear_trustworthiness_vector",
+  "ear_appraisal_policy_id",
+  "ear_appraisal_policy_ids",
+  "ear_veraison_annotated_evidence",
+]);
+/** How the IETF drafts begin names of their own. A policy writes `ear.`, and each form of the token its own spelling. */
+const IETF_PREFIX = "ear_";
 
 /** Labels of those members (draft-ietf-rats-ear §3, and Veraison's for annotated evidence). */
 const RESERVED_KEYS: ReadonlySet<number> = new Set([1000, 1001, 1003, -70000]);
@@ -34,10 +38,12 @@ export function parseExtensions(value: JsonValue): Extensions {
   if (!isArray(value)) throw failed("`extensions` is not a list");
   const members = new Map<string, JsonValue>();
   const keys = new Map<string, number>();
+  const spellings = new Set<string>();
   for (const entry of value) {
     const { name, key, content } = parseExtension(entry);
-    if (members.has(name) || [...keys.values()].includes(key))
+    if (spellings.has(ietfSpelling(name)) || [...keys.values()].includes(key))
       throw failed("`extensions` has a name or key twice");
+    spellings.add(ietfSpelling(name));
     members.set(name, content);
     keys.set(name, key);
   }
@@ -50,7 +56,7 @@ function parseExtension(entry: JsonValue): { name: string; key: number; content:
   const name = member(entry, "name");
   const key = member(entry, "key");
   const content = member(entry, "value");
-  if (typeof name !== "string" || name === "" || RESERVED.has(name))
+  if (typeof name !== "string" || !isUsable(name))
     throw failed("an element of `extensions` has no usable name");
   if (typeof key !== "number" || !Number.isInteger(key) || key < MIN_INT32 || key > MAX_INT32)
     throw failed("an element of `extensions` has no key of 32 bits");
@@ -58,6 +64,18 @@ function parseExtension(entry: JsonValue): { name: string; key: number; content:
   if (content === undefined || Object.keys(entry).length !== 3)
     throw failed("an element of `extensions` has other members than name, key and value");
   return { name, key, content };
+}
+
+function isUsable(name: string): boolean {
+  return name !== "" && !name.startsWith(IETF_PREFIX) && !RESERVED.has(ietfSpelling(name));
+}
+
+/**
+ * What a token in the IETF profile calls the member. Names that differ in dots and dashes only are one there, so that
+ * another spelling must not get past what is reserved.
+ */
+function ietfSpelling(name: string): string {
+  return name.startsWith("ear.") ? name.replaceAll(/[.-]/g, "_") : name;
 }
 
 function failed(reason: string): KbsError {

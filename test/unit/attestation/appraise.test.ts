@@ -329,6 +329,21 @@ describe("D10 policies that give no judgement", () => {
       "a name of the pipeline",
       'package policy\n\ntrust_claims := {"hardware": 2}\n\nextensions := [{"name": "ear.status", "key": 1, "value": "affirming"}]',
     ],
+    ...[
+      "ear.appraisal-policy-ids",
+      "ear.appraisal.policy.ids",
+      "ear.trustworthiness.vector",
+      "ear.veraison-annotated-evidence",
+      "ear_status",
+      "ear_raw_evidence",
+    ].map((name) => [
+      `${name}, which is a name of the pipeline in the IETF profile`,
+      `package policy\n\ntrust_claims := {"hardware": 2}\n\nextensions := [{"name": "${name}", "key": 1, "value": ["default"]}]`,
+    ]),
+    [
+      "AS-038 two names that are one in the IETF profile",
+      'package policy\n\ntrust_claims := {"hardware": 2}\n\nextensions := [{"name": "ear.a-b", "key": 1, "value": 1}, {"name": "ear.a.b", "key": 2, "value": 1}]',
+    ],
     [
       "a key beyond 32 bits",
       'package policy\n\ntrust_claims := {"hardware": 2}\n\nextensions := [{"name": "a", "key": 2147483648, "value": 1}]',
