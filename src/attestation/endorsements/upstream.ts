@@ -247,6 +247,8 @@ export function awaited<T>(
   name: string,
   { whileWaiting }: Pick<UpstreamWorld, "whileWaiting">,
 ): Promise<T> {
+  // Whoever is turned away, or gave up already, never listens; an unheard failure would end the process.
+  promise.catch(() => undefined);
   const wait = () => abandonable(promise, signal, name);
   return whileWaiting === undefined ? wait() : whileWaiting(signal, wait);
 }
