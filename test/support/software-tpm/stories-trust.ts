@@ -137,6 +137,11 @@ export const TRUST_STORIES: readonly NamedStory[] = [
     { ...logStory(log.bytes), settings: { eventLogPcrs: [8] } },
   ],
   [
+    "B17 an event log beside a quote without a register that the settings name",
+    "event-log",
+    { ...logStory(log.bytes), settings: { eventLogPcrs: [0, 2] } },
+  ],
+  [
     "B23 an event log of another bank",
     "event-log",
     {
@@ -147,6 +152,16 @@ export const TRUST_STORIES: readonly NamedStory[] = [
     },
   ],
   ["B23 no IMA list where the settings require one", "ima-log", { settings: { requireImaLog: true } }],
+  ["B23 no IMA list where a policy judges them", "ima-log", { imaPolicy: ima.policy() }],
+  [
+    "B23 an IMA list that nothing vouches for, where a policy judges them",
+    "ima-log",
+    {
+      ...imaStory(Buffer.from(ima.bytes.toString().replaceAll(/^10/gm, "11"))),
+      pcrs: (bank, pcr) => (pcr === 10 ? Buffer.alloc(32) : defaultPcr(bank, pcr)),
+      imaPolicy: ima.policy(),
+    },
+  ],
   ["B29 an IMA list that is none", "ima-log", imaStory(Buffer.from("10 not a list\n"))],
   ["B23 an IMA list without its last record", "ima-log", imaStory(ima.withoutLast())],
   ["B23 an IMA list with another file", "ima-log", imaStory(ima.withChangedFile())],

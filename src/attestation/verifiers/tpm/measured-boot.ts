@@ -61,6 +61,7 @@ async function checkEventLog(judge: LogJudge, signal: AbortSignal): Promise<Read
     trail.notChecked("event-log", "the evidence carries none");
     return undefined;
   }
+  checkCoverage(judge);
   const read: (ReadEvents & { readonly appraisal: EventLogAppraisal })[] = [];
   for (const bank of PREFERRED) {
     const done = await orRefuse(trail, "event-log", () => appraiseBank(judge, eventLog, bank, signal));
@@ -77,9 +78,24 @@ async function checkEventLog(judge: LogJudge, signal: AbortSignal): Promise<Read
   return best;
 }
 
+/** What the log has to explain must be in the quote, all of it in one bank: a guest chooses what it quotes. */
+function checkCoverage({ trail, values, settings: { eventLogPcrs = [] } }: LogJudge): void {
+  if (PREFERRED.some((bank) => covers(values, bank, eventLogPcrs))) return;
+  const wanted = eventLogPcrs.join(", ");
+  throw trail.failed(
+    "event-log",
+    `a quote whose banks all leave out one of PCR ${wanted} (setting eventLogPcrs)`,
+  );
+}
+
+function covers(values: PcrValues, bank: HashName, pcrs: readonly number[]): boolean {
+  return pcrs.every((pcr) => values.get(bank)?.has(pcr) === true);
+}
+
 /** @returns undefined for a bank that the quote or the log does not have */
 async function appraiseBank(judge: LogJudge, bytes: Buffer, bank: HashName, signal: AbortSignal) {
   const { values, settings, logs } = judge;
+  if (!covers(values, bank, settings.eventLogPcrs ?? [])) return undefined;
   const all = values.get(bank) ?? new Map<number, Buffer>();
   const wanted = [...all].filter(([pcr]) => settings.eventLogPcrs?.includes(pcr) ?? true);
   if (wanted.length === 0) return undefined;
@@ -122,8 +138,10 @@ function refuseMismatch(
 async function checkImaLog(judge: LogJudge, signal: AbortSignal): Promise<JsonObject | undefined> {
   const { trail, settings, values, logs, imaPolicy } = judge;
   const { imaLog } = judge.evidence;
+  // A policy that guests could leave without work, by sending no list, would be none.
+  const required = settings.requireImaLog || imaPolicy !== undefined;
   if (imaLog === undefined) {
-    if (settings.requireImaLog) throw trail.failed("ima-log", "no IMA list (setting requireImaLog)");
+    if (required) throw trail.failed("ima-log", "no IMA list (settings imaPolicy and requireImaLog)");
     trail.notChecked("ima-log", "the evidence carries none");
     return undefined;
   }
@@ -159,7 +177,7 @@ async function checkImaLog(judge: LogJudge, signal: AbortSignal): Promise<JsonOb
       "ima-log",
       `record ${failure.record} (${printable(failure.path)}): ${failure.reason}${failed > 1 ? `, and ${failed - 1} more` : ""}`,
     );
-  if (settings.requireImaLog && attested === 0)
+  if (required && attested === 0)
     throw trail.failed("ima-log", `a list of which PCR ${IMA_PCR} vouches for no record`);
   trail.passed(
     "ima-log",

@@ -89,7 +89,7 @@ export const tpmSchema = z
       .optional()
       .meta({ examples: [[0, 1, 2, 3, 4, 5, 6, 7]] })
       .describe(
-        "Registers that the event log has to explain; absent: every quoted one it touches. Leave out what the running system goes on extending.",
+        "Registers that a quote beside an event log has to cover and the log to explain; absent: every quoted one it touches. Leave out what the running system goes on extending.",
       ),
     eventClaims: z
       .enum(["full", "facts", "none"])
@@ -103,7 +103,7 @@ export const tpmSchema = z
       .optional()
       .meta({ examples: ["/etc/keywarden/ima-policy.json"] })
       .describe(
-        "Files that may have run: a Keylime runtime policy, or lines of sha256sum; absent: lists are not judged.",
+        "Files that may have run: a Keylime runtime policy, or lines of sha256sum; evidence without a list is refused then. Absent: lists are not judged.",
       ),
     dangerouslyIgnoreCertificateValidity: flag(false).describe(
       "Accept expired certificates; many endorsement keys have one that ended before the machine.",

@@ -201,6 +201,11 @@ describe("what is right is accepted", () => {
     expect(claims["eventlog"]).toMatchObject({ algorithm: "sha256" });
   });
 
+  test("registers that the settings name need not be in every bank of the quote", async () => {
+    const story = { ...logStory(log.bytes), settings: { eventLogPcrs: [0, 4, 7] } };
+    expect((await claimsOf(story))["eventlog"]).toMatchObject({ algorithm: "sha256" });
+  });
+
   test("an IMA list explains PCR 10, and its files become claims", async () => {
     const claims = await claimsOf(bothLogs);
     expect(claims["ima"]).toMatchObject({ records: 3, attested: 3, failed: 0 });
