@@ -1,5 +1,6 @@
 /** What a machine sends to be enrolled. */
 
+import type { KeyObject } from "node:crypto";
 import { Tpm2FormatError } from "../attestation/formats/tpm2/cursor.ts";
 import { keyFingerprint, weakKeyFault } from "../attestation/formats/tpm2/keys.ts";
 import {
@@ -47,13 +48,15 @@ export function readEnrolmentRequest(body: Uint8Array): EnrolmentRequest {
     throw malformed("host: a name of letters, digits and .-_: with at most 253 characters is required");
   const endorsementKey = area(json, "ek_public", endorsementKeyFault);
   const attestationKey = area(json, "ak_public", attestationKeyFault);
-  const akKey = publicKey("ak_public", attestationKey);
-  const weak = weakKeyFault(akKey);
-  if (weak !== undefined) throw refused(`the attestation key is ${weak}`);
+  const ekKey = strongKey("ek_public", endorsementKey);
+  const akKey = strongKey("ak_public", attestationKey);
+  // All that the credential proves is that the TPM holds an object of this name; with SHA-1 two objects can share one.
+  if (attestationKey.nameAlgorithm === "sha1")
+    throw refused("the attestation key is named by SHA-1; SHA-256 or more is required");
   return {
     host,
     endorsementKey,
-    ekFingerprint: keyFingerprint(publicKey("ek_public", endorsementKey)),
+    ekFingerprint: keyFingerprint(ekKey),
     ekCertificates: certificates(member(json, "ek_certificates")),
     akName: objectName(attestationKey),
     akFingerprint: keyFingerprint(akKey),
@@ -95,8 +98,11 @@ function area(json: JsonObject, name: string, faultOf: (area: PublicArea) => str
   return read;
 }
 
-function publicKey(name: string, read: PublicArea) {
-  return orMalformed(name, () => publicKeyOf(read));
+function strongKey(name: string, read: PublicArea): KeyObject {
+  const key = orMalformed(name, () => publicKeyOf(read));
+  const weak = weakKeyFault(key);
+  if (weak !== undefined) throw refused(`${name} is ${weak}`);
+  return key;
 }
 
 function orMalformed<T>(name: string, read: () => T): T {

@@ -284,6 +284,32 @@ describe("the endorsement key", () => {
   });
 });
 
+describe("B18 a key that is too weak to tie anything to", () => {
+  test("an attestation key named by SHA-1, for a second key with that name can be made", () => {
+    const akArea = printPublicArea(machine.ak, {
+      attributes: AK_ATTRIBUTES,
+      nameAlgorithm: "sha1",
+      scheme: { name: "ecdsa", hash: "sha256" },
+    });
+    const body = machine.request({ ak_public: sized(akArea).toString("base64") });
+    expect(attempt(() => new TpmEnrolment(parts).begin(body))).toBe("enrolment-refused");
+  });
+
+  test("an endorsement key that others can compute, listed or certified", () => {
+    for (const kind of ["RSA-1024", "RSA-2048, exponent 3"] as const) {
+      const weak = keyOf(kind, "weak");
+      const ekArea = printPublicArea(weak, {
+        attributes: EK_ATTRIBUTES,
+        symmetricBits: 128,
+        exponent: kind === "RSA-1024" ? 0 : 3,
+      });
+      listed.push(keyFingerprint(createPublicKey(weak)));
+      const body = machine.request({ ek_public: sized(ekArea).toString("base64") });
+      expect(attempt(() => new TpmEnrolment(parts).begin(body))).toBe("enrolment-refused");
+    }
+  });
+});
+
 describe("a policy that lets machines in", () => {
   const engine = new RegoEngine({ now: () => NOW, randomBytes });
   const lookup = async () => new Map([["our machines", ["node-1"]]]);
