@@ -340,6 +340,21 @@ describe("client certificates", () => {
         seen: expectedCodes(allowed, refusal),
       });
     }
+    // Imported here: at the head of the file the test runner would give node:tls without its functions.
+    const { request: httpsRequest } = await import("node:https");
+    const overRest = (client: GrpcClientOptions["client"]) =>
+      new Promise((resolve, reject) =>
+        httpsRequest(
+          `${service.rest}/attestation`,
+          { method: "POST", ca: authority.pem, agent: false, ...client },
+          (answer) => resolve(answer.resume().statusCode),
+        )
+          .on("error", reject)
+          .end(JSON.stringify({ ...EVALUATE, policy_ids: [] })),
+      );
+    expect(await overRest(await authority.issue("x", dns("kbs.example.org")))).toBe(200);
+    expect(await overRest(await authority.issue("x", dns("other.example.org")))).toBe(401);
+    expect(await overRest(undefined)).toBe(401);
     // Here the library may break the connection off instead, as the certificate names the configured root falsely.
     const client = await strangers.issue("x", dns("kbs.example.org"));
     for (const code of Object.values(await codes(service.grpc, { roots: authority.pem, client })))
