@@ -102,6 +102,7 @@ function grpcServer(
       if (asked === undefined) return { name: "anonymous", role: "anonymous" };
       return callers.authorize(asked, origin, origin, signal);
     },
+    isPublic: (path) => permissions.get(path) === undefined,
     tls: serverTls(tls, parts),
     http1: (request, response) => servePlain(request, response, parts),
     deadlineMilliseconds: limits.deadlineSeconds * 1000,

@@ -53,6 +53,8 @@ export interface GrpcServerOptions<Caller> {
    * @throws KbsError
    */
   readonly authorize: (path: string, origin: CallOrigin, signal: AbortSignal) => Promise<Caller>;
+  /** Whether everybody may make the call: strangers share a part of the places, so that they cannot take them all. */
+  readonly isPublic: (path: string) => boolean;
   readonly tls: TlsOptions | undefined;
   /** Plain requests on the same port. */
   readonly http1: (request: IncomingMessage, response: ServerResponse) => void;
@@ -75,6 +77,8 @@ interface Admitted<Caller> {
 }
 
 const MAX_STREAMS_PER_CONNECTION = 100;
+/** One of so many places is for calls that need no credentials. */
+const PUBLIC_SHARE = 4;
 const MAX_METADATA_BYTES = 64 << 10;
 const IDLE_MS = 300_000;
 const KEEPALIVE_MS = 60_000;
@@ -87,7 +91,7 @@ export class GrpcServer<Caller> {
   readonly #port: SharedPort;
   /** Callers by the metadata of their call, which is one object from admission to handler. */
   readonly #admitted = new WeakMap<Metadata, Admitted<Caller>>();
-  #running = 0;
+  readonly #running = { public: 0, known: 0 };
 
   constructor(options: GrpcServerOptions<Caller>) {
     this.#options = options;
@@ -143,24 +147,33 @@ export class GrpcServer<Caller> {
     this.#grpc.addService(definition, implementation);
   }
 
-  /** Runs before the library reads the message of a call. */
+  /** Runs before the library reads the message of a call, for which there is as much time as for the answer. */
   #gate(path: string, call: ServerInterceptingCallInterface): ServerInterceptingCall {
+    const kind = this.#options.isPublic(path) ? "public" : "known";
     let inside = false;
+    let late: NodeJS.Timeout | undefined;
     const leave = (): void => {
-      if (inside) this.#running--;
+      clearTimeout(late);
+      if (inside) this.#running[kind]--;
       inside = false;
     };
     const listener = new ServerListenerBuilder()
       .withOnReceiveMetadata((metadata, next) => {
         const origin = this.#origin(metadata, call);
-        if (this.#running >= this.#options.maxConcurrentCalls)
-          return this.#refuse(path, call, origin, tooManyCalls());
-        this.#running++;
+        if (!this.#hasRoom(kind)) return this.#refuse(path, call, origin, tooManyCalls());
+        this.#running[kind]++;
         inside = true;
-        this.#admit(path, metadata, origin).then(
-          () => next(metadata),
-          (error: unknown) => this.#refuse(path, call, origin, error),
-        );
+        const refuse = (error: unknown): void => {
+          if (inside) this.#refuse(path, call, origin, error);
+        };
+        late = setTimeout(() => refuse(overdue()), this.#options.deadlineMilliseconds);
+        this.#admit(path, metadata, origin).then(() => {
+          if (inside) next(metadata);
+        }, refuse);
+      })
+      .withOnReceiveHalfClose((next) => {
+        clearTimeout(late);
+        next();
       })
       .withOnCancel(leave)
       .build();
@@ -172,6 +185,12 @@ export class GrpcServer<Caller> {
       })
       .build();
     return new ServerInterceptingCall(call, responder);
+  }
+
+  #hasRoom(kind: "public" | "known"): boolean {
+    const { maxConcurrentCalls } = this.#options;
+    const most = kind === "known" ? maxConcurrentCalls : Math.ceil(maxConcurrentCalls / PUBLIC_SHARE);
+    return this.#running[kind] < most;
   }
 
   async #admit(path: string, metadata: Metadata, origin: CallOrigin): Promise<void> {

@@ -31,8 +31,8 @@ export class SharedPort {
 
   constructor(options: SharedPortOptions) {
     this.#options = options;
-    const timeouts = { headersTimeout: HTTP1_TIMEOUT_MS, requestTimeout: HTTP1_TIMEOUT_MS };
-    this.#http1 = createHttp1({ ...timeouts, keepAliveTimeout: HTTP1_TIMEOUT_MS }, options.http1);
+    this.#http1 = createHttp1(options.http1);
+    this.#http1.maxRequestsPerSocket = 1;
     this.#server =
       options.tls === undefined
         ? createPlain((socket) => this.#greet(socket))
@@ -96,6 +96,13 @@ export class SharedPort {
     // Simple TLS proxies beside a broker agree on no protocol; what the connection begins with says it as well.
     if (isHttp2 && socket instanceof TLSSocket && socket.alpnProtocol === false) socket.alpnProtocol = "h2";
     if (isHttp2) this.#options.http2(socket);
-    else this.#http1.emit("connection", socket);
+    else this.#answerOnce(socket);
+  }
+
+  /** Node holds a server to its own limits of time only once it listens, which this one never does. */
+  #answerOnce(socket: Socket): void {
+    const end = setTimeout(() => socket.destroy(), HTTP1_TIMEOUT_MS);
+    socket.once("close", () => clearTimeout(end));
+    this.#http1.emit("connection", socket);
   }
 }

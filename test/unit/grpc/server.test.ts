@@ -1,7 +1,8 @@
 import { request as httpRequest } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
+import { type AddressInfo, connect as connectTcp } from "node:net";
 import { status } from "@grpc/grpc-js";
-import { afterEach, describe, expect, test } from "@jest/globals";
+import { afterEach, describe, expect, jest, test } from "@jest/globals";
 import { KbsError } from "../../../src/errors.ts";
 import { type CallContext, GrpcServer, type GrpcServerOptions } from "../../../src/grpc/server.ts";
 import { loadServices } from "../../../src/grpc/services.ts";
@@ -24,6 +25,7 @@ async function serving(serve: Serve, over: Partial<GrpcServerOptions<string>> = 
       { definition: attestation, handlers: { GetAttestationChallenge: (_message, at) => serve(at) } },
     ],
     authorize: async () => "somebody",
+    isPublic: () => false,
     tls: undefined,
     http1: (_request, response) => response.end("over HTTP/1.1"),
     maxMessageBytes: 1 << 20,
@@ -44,6 +46,22 @@ async function serving(serve: Serve, over: Partial<GrpcServerOptions<string>> = 
   const ask = () => client.call("attestation", "GetAttestationChallenge", {});
   return { server, url, ask, ended, close: () => client.close() };
 }
+
+/** Calls that are begun and never get their message. @returns how each of them ends: `grpc-status` */
+function beginCalls(session: ClientHttp2Session, path: string, count: number): Promise<unknown>[] {
+  return Array.from({ length: count }, () => {
+    const headers = { ":method": "POST", ":path": path, "content-type": "application/grpc", te: "trailers" };
+    const stream = session.request(headers);
+    return new Promise((resolve) => {
+      const end = (answer: Record<string, unknown>) => {
+        if (answer["grpc-status"] !== undefined) resolve(answer["grpc-status"]);
+      };
+      stream.on("response", end).on("trailers", end).on("error", resolve).resume();
+    });
+  });
+}
+
+const CHALLENGE = "/attestation.AttestationService/GetAttestationChallenge";
 
 const hanging: Serve = () => new Promise(() => undefined);
 
@@ -99,6 +117,42 @@ describe("the gRPC server", () => {
     expect(answer).toMatchObject({ code: status.INTERNAL, problem: "internal" });
     expect(answer.details).not.toContain("secret");
     expect(ended).toEqual(["internal"]);
+    close();
+  });
+
+  test("E4 a call whose message does not come is ended at the deadline, and gives back its place", async () => {
+    const over = { deadlineMilliseconds: 200, maxConcurrentCalls: 2 };
+    const { url, ask, ended, close } = await serving(async () => ({}), over);
+    const session = connectHttp2(url);
+    expect(await Promise.all(beginCalls(session, CHALLENGE, 2))).toEqual(["14", "14"]);
+    expect((await ask()).code).toBe(status.OK);
+    expect(ended).toEqual(["overloaded", "overloaded", "ok"]);
+    session.destroy();
+    close();
+  });
+
+  test("E1 strangers' calls take a share of the places, and leave the others to those with credentials", async () => {
+    const open = "/attestation.AttestationService/SetAttestationPolicy";
+    const over = { maxConcurrentCalls: 8, isPublic: (path: string) => path === open };
+    const { url, ask, close } = await serving(async () => ({}), over);
+    const session = connectHttp2(url);
+    expect(await Promise.race(beginCalls(session, open, 9))).toBe(String(status.RESOURCE_EXHAUSTED));
+    expect((await ask()).code).toBe(status.OK);
+    session.destroy();
+    close();
+  });
+
+  test("a request over HTTP/1.1 that is never finished is cut off", async () => {
+    jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });
+    const { url, close } = await serving(hanging);
+    const { port, hostname } = new URL(url);
+    const socket = connectTcp(Number(port), hostname);
+    const closed = new Promise((resolve) => socket.on("error", () => undefined).once("close", resolve));
+    socket.write("GET / HT");
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
+    jest.advanceTimersByTime(60_000);
+    await closed;
+    jest.useRealTimers();
     close();
   });
 
