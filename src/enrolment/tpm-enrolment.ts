@@ -103,23 +103,31 @@ export class TpmEnrolment {
     const { host, ekTrust, ekFingerprint, akFingerprint, manufacturer, model, firmwareVersion } = candidate;
     const akName = candidate.akName.toString("hex");
     const { status, by } = await approve(policyInput(candidate, akName), signal);
-    await audit.record({ ...event(candidate, context), outcome: "enrolled", status, decidedBy: by });
-    return await enrolments.enrol(
-      {
-        status,
-        host,
-        ekTrust,
-        ekFingerprint,
-        akFingerprint,
-        akName,
-        akSpki: candidate.akSpki.toString("base64"),
-        decidedBy: by,
-        ...(manufacturer === undefined ? {} : { manufacturer }),
-        ...(model === undefined ? {} : { model }),
-        ...(firmwareVersion === undefined ? {} : { firmwareVersion }),
-      },
-      signal,
-    );
+    // A key that is known already keeps what was decided about it; that is only what is recorded, never what is enrolled.
+    const held = enrolments.get(akFingerprint) ?? { status, decidedBy: by };
+    const outcome = { outcome: "enrolled", status: held.status, decidedBy: held.decidedBy };
+    await audit.record({ ...event(candidate, context), ...outcome });
+    const enrolment = {
+      status,
+      host,
+      ekTrust,
+      ekFingerprint,
+      akFingerprint,
+      akName,
+      akSpki: candidate.akSpki.toString("base64"),
+      decidedBy: by,
+      ...(manufacturer === undefined ? {} : { manufacturer }),
+      ...(model === undefined ? {} : { model }),
+      ...(firmwareVersion === undefined ? {} : { firmwareVersion }),
+    };
+    try {
+      return await enrolments.enrol(enrolment, signal);
+    } catch (error) {
+      // Recorded before it held, so it is recorded again that it does not.
+      const reason = error instanceof KbsError ? error.code : "internal";
+      await audit.record({ ...event(candidate, context), outcome: "refused", reason });
+      throw error;
+    }
   }
 
   async #failed(candidate: Candidate, context: Context): Promise<KbsError> {

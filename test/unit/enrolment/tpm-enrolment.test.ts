@@ -211,6 +211,27 @@ describe("the proof", () => {
     expect(enrolments.list()).toEqual([]);
   });
 
+  test("B19 of two TPMs for one host at once enrols one, and the record tells of the other's refusal", async () => {
+    const other = new Machine("other");
+    listed.push(other.ekFingerprint);
+    const approve = async () => ({ status: "approved" as const, by: "the enrolment policy" });
+    const service = new TpmEnrolment({ ...parts, approve });
+    const both = await Promise.allSettled([enrol(service, machine), enrol(service, other)]);
+    expect(both.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    expect(audit.at(-1)).toMatchObject({
+      outcome: "refused",
+      reason: "conflict",
+      ekFingerprint: other.ekFingerprint,
+    });
+  });
+
+  test("once more changes nothing, and the record says what holds", async () => {
+    await enrol(new TpmEnrolment(parts), machine);
+    const approve = async () => ({ status: "approved" as const, by: "the enrolment policy" });
+    const again = await enrol(new TpmEnrolment({ ...parts, approve }), machine);
+    expect([again["status"], audit.at(-1)?.["status"]]).toEqual(["pending", "pending"]);
+  });
+
   test("a machine that asks again and again keeps out nobody", async () => {
     const other = new Machine("other");
     listed.push(other.ekFingerprint);
