@@ -177,7 +177,7 @@ class IntelSources implements IntelCollateral {
     const parts = [tcbInfo, qeIdentity, pckCrl, rootCaCrl] as const;
     const key = `${tee}/${fmspc}/${ca}`;
     const known = this.#sets.get(key);
-    if (known?.parts.every(({ body }, at) => body === parts[at]?.body) === true) return known.set;
+    if (known?.parts.every((part, at) => isSame(part, parts[at])) === true) return known.set;
     const origins = [...new Set(parts.map(({ origin }) => origin))];
     const set = collateralOf(parts, origins.join(" and "));
     this.#sets.set(key, { parts, set });
@@ -228,6 +228,11 @@ class IntelSources implements IntelCollateral {
     if (trouble !== undefined) throw trouble;
     return undefined;
   }
+}
+
+/** Files may have one body with several issuers. */
+function isSame(a: GenuinePiece, b: GenuinePiece | undefined): boolean {
+  return a.body === b?.body && a.issuerChain === b.issuerChain;
 }
 
 function asPieceSource(source: OfflineSource | IntelService): PieceSource {

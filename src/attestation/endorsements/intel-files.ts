@@ -109,8 +109,10 @@ export class IntelFiles {
     const key = `${query.tee}/${query.fmspc}/${query.ca}`;
     const known = this.#chosen.get(key);
     if (known !== undefined && accept(known) === undefined) return known;
-    const whole = this.#sets.find((set) => accept(set) === undefined);
-    const found = whole ?? this.#assemble(query) ?? this.#sets[0];
+    // The newest of each statement first: an older set may still count, and say nothing of what was revoked since.
+    const newest = this.#assemble(query);
+    const offered = newest === undefined ? this.#sets : [newest, ...this.#sets];
+    const found = offered.find((set) => accept(set) === undefined) ?? offered[0];
     if (found !== undefined) this.#chosen.set(key, found);
     return found;
   }

@@ -190,14 +190,17 @@ export class PieceKeeper {
     return taken;
   }
 
-  /** @returns whether what was kept counts now; what is past its end is held all the same, against older answers */
+  /**
+   * @returns whether what was kept counts now; what does not is held all the same, against older answers, and because
+   *   it may be the clock that is wrong
+   */
   async #fromDisk(key: string, name: PieceName): Promise<boolean> {
     const { cache, pieces, now } = this.#options;
     const file = await cache?.get(this.#fileName(key));
     const raw = file === undefined ? undefined : readRaw(file);
     if (raw === undefined) return false;
     const facts = judgePiece(pieces, name, raw);
-    if (typeof facts === "string" || facts.issuedAt > now()) {
+    if (typeof facts === "string") {
       await cache?.delete(this.#fileName(key));
       return false;
     }
@@ -231,6 +234,6 @@ function readRaw(file: Buffer): RawPiece | undefined {
 }
 
 /** RFC 3339, for sentences. */
-function periodText({ issuedAt, expiresAt }: PieceFacts): string {
-  return `from ${new Date(issuedAt).toISOString()} to ${new Date(expiresAt).toISOString()}`;
+function periodText({ countsFrom, expiresAt }: PieceFacts): string {
+  return `from ${new Date(countsFrom).toISOString()} to ${new Date(expiresAt).toISOString()}`;
 }

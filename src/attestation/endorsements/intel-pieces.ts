@@ -102,8 +102,8 @@ export function judgePiece(
 }
 
 /** Whether it counts at `now` (milliseconds), with `grace` beyond its end. */
-export function isCurrent({ issuedAt, expiresAt }: PieceFacts, now: number, grace = 0): boolean {
-  return issuedAt <= now && now <= expiresAt + grace;
+export function isCurrent({ countsFrom, expiresAt }: PieceFacts, now: number, grace = 0): boolean {
+  return countsFrom <= now && now <= expiresAt + grace;
 }
 
 /** Whether exchanging `held` for `next` would take something back that Intel said already. */

@@ -41,17 +41,25 @@ export interface Anchors {
   readonly amd: TrustAnchors;
 }
 
-/** Statements in a steady order, Intel's first. Of one that came with several possible issuers, the right one. */
+/**
+ * Statements in a steady order. Of one that came with several possible issuers, the right one, and of several
+ * certificates of that one the one that counts longest.
+ */
 export function intelStatements(material: IntelMaterial, { intel }: Anchors): readonly Statement[] {
   const pieces = new CollateralPieces(intel);
   const found = new Map<string, Statement>();
   for (const entry of withIssuers(material, intel.roots)) {
     const key = `${pieceKey(entry.name)} ${entry.body.toString("base64")}`;
-    if (found.get(key)?.fault === undefined && found.has(key)) continue;
     const facts = judgePiece(pieces, entry.name, entry);
+    if (!isBetter(facts, found.get(key))) continue;
     found.set(key, { title: pieceTitle(entry.name), entry: { intel: entry }, ...rowOf(facts) });
   }
   return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, statement]) => statement);
+}
+
+function isBetter(facts: PieceFacts | string, held: Statement | undefined): boolean {
+  if (held === undefined || held.fault !== undefined) return true;
+  return typeof facts !== "string" && facts.expiresAt > (held.expiresAt ?? 0);
 }
 
 function rowOf(
@@ -166,7 +174,13 @@ function amdKey({ title }: Statement, { kind, der }: AmdEntry): string {
 }
 
 function factsOf({ issuedAt = 0, expiresAt = 0, evaluation }: Statement): PieceFacts {
-  return { issuedAt, expiresAt, evaluationNumber: evaluation, crlNumber: undefined };
+  return {
+    issuedAt,
+    countsFrom: issuedAt,
+    expiresAt,
+    evaluationNumber: evaluation,
+    crlNumber: undefined,
+  };
 }
 
 /** Platforms that the statements are meant for and do not cover, as sentences. */

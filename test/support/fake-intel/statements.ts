@@ -61,6 +61,19 @@ export async function fakeIntel(): Promise<FakeIntel> {
   };
 }
 
+/** A certificate of the signer's key that has ended, as Intel renewed its own: same name, same key. */
+export function pastSigner({ root, signer }: FakeIntel): Promise<Issued> {
+  const { keys } = signer;
+  return issueCertificate({
+    name: "Intel SGX TCB Signing",
+    issuer: root,
+    keyUsage: 0xc0,
+    keys,
+    from: -3000,
+    to: -10,
+  });
+}
+
 export function pem(...certificates: readonly Issued[]): string {
   return certificates.map(({ certificate }) => writePem("CERTIFICATE", certificate.der)).join("");
 }

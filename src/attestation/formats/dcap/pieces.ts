@@ -37,6 +37,8 @@ export type CollateralPiece =
 /** What a genuine statement says about itself. Times are milliseconds since the epoch. */
 export interface PieceFacts {
   readonly issuedAt: number;
+  /** When both the statement and the certificate of its signer count. */
+  readonly countsFrom: number;
   readonly expiresAt: number;
   /** TCB evaluation data number; for TCB info and QE identity. */
   readonly evaluationNumber: number | undefined;
@@ -83,9 +85,11 @@ export class CollateralPieces {
   verify(piece: CollateralPiece): PieceFacts {
     switch (piece.kind) {
       case "tcb-info":
-        return statementFacts(this.#verifyTcbInfo(piece));
-      case "qe-identity":
-        return statementFacts(this.qeIdentity(piece.body, this.signer(piece.issuerChain), piece.tee));
+        return statementFacts(this.#verifyTcbInfo(piece), this.signer(piece.issuerChain));
+      case "qe-identity": {
+        const signer = this.signer(piece.issuerChain);
+        return statementFacts(this.qeIdentity(piece.body, signer, piece.tee), signer);
+      }
       case "pck-crl":
         return listFacts(this.list(piece.body, this.#pckAuthority(piece.issuerChain, piece.ca)));
       case "root-ca-crl":
@@ -240,13 +244,24 @@ function reading<T>(read: () => T, check: "tcb-signer" | "crl-issuer"): T {
   }
 }
 
-function statementFacts({ issuedAt, expiresAt, evaluationNumber }: TcbInfo | QeIdentity): PieceFacts {
-  return { issuedAt, expiresAt, evaluationNumber, crlNumber: undefined };
+/** Intel renewed the signer's certificate with the same key: which of the two came along decides what counts when. */
+function statementFacts(
+  { issuedAt, expiresAt, evaluationNumber }: TcbInfo | QeIdentity,
+  { certificate: { notBefore, notAfter } }: TcbSigner,
+): PieceFacts {
+  return {
+    issuedAt,
+    countsFrom: Math.max(issuedAt, notBefore),
+    expiresAt: Math.min(expiresAt, notAfter),
+    evaluationNumber,
+    crlNumber: undefined,
+  };
 }
 
 function listFacts({ thisUpdate, nextUpdate, number }: NumberedList): PieceFacts {
   return {
     issuedAt: thisUpdate,
+    countsFrom: thisUpdate,
     // A list without an end is refused when it is read; an end in the past is the safe reading of its absence.
     expiresAt: nextUpdate ?? thisUpdate,
     evaluationNumber: undefined,

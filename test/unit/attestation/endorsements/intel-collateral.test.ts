@@ -23,6 +23,8 @@ import {
   FMSPC,
   fakeIntel,
   OTHER_FMSPC,
+  pastSigner,
+  pem,
   QUERY,
   type Saying,
   state,
@@ -200,6 +202,14 @@ describe("E5 a service that lies", () => {
     await expect(ask(await open())).rejects.toMatchObject(UNAVAILABLE);
   });
 
+  test("an issuer chain that has ended, of the very key that signed", async () => {
+    await goodDay();
+    const { body } = await state(intel, TCB_INFO);
+    const issuerChain = Buffer.from(pem(await pastSigner(intel), intel.root));
+    pcs.says(TCB_INFO, { body, issuerChain });
+    await expect(ask(await open())).rejects.toMatchObject(UNAVAILABLE);
+  });
+
   test("the quoting enclave of SGX in the place of the one of TDX", async () => {
     await goodDay();
     const sgx: PieceName = { kind: "qe-identity", tee: "sgx" };
@@ -349,6 +359,16 @@ describe("renewal", () => {
 });
 
 describe("the cache on the disk", () => {
+  test("E12 outlives a start with a clock that is far behind", async () => {
+    await goodDay();
+    const before = await ask(await open());
+    await pcs.stop();
+    clock.advance(-400 * DAY);
+    await expect(ask(await open())).rejects.toMatchObject(UNAVAILABLE);
+    clock.advance(400 * DAY);
+    expect(tcbInfoOf(await ask(await open()))).toEqual(tcbInfoOf(before));
+  });
+
   test("a statement that somebody changed there is removed, and the service asked", async () => {
     await goodDay();
     await ask(await open());

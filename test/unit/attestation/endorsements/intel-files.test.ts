@@ -13,6 +13,7 @@ import {
 import { readIntelMaterial } from "../../../../src/attestation/endorsements/intel-material.ts";
 import type { UpstreamEvent } from "../../../../src/attestation/endorsements/upstream.ts";
 import type { DcapCollateral } from "../../../../src/attestation/formats/dcap/collateral.ts";
+import { readList } from "../../../../src/attestation/formats/dcap/revocation-lists.ts";
 import { loadConfig } from "../../../../src/config/load.ts";
 import { writeJson } from "../../../../src/json/write.ts";
 import { TestClock } from "../../../support/clock.ts";
@@ -22,6 +23,7 @@ import {
   FMSPC,
   fakeIntel,
   OTHER_FMSPC,
+  pastSigner,
   pem,
   QUERY,
   type Saying,
@@ -164,6 +166,31 @@ describe("which of several files", () => {
     expect(evaluationOf((await read()).found)).toBe(18);
     clock.advance(3 * DAY);
     expect(evaluationOf((await read()).found)).toBe(19);
+  });
+
+  test("the newest of those that came as a whole, whatever the names of the files", async () => {
+    await writeFile(at("a.json"), JSON.stringify(await set({ evaluation: 17, issued: -3, crlNumber: 1 })));
+    await writeFile(at("b.json"), JSON.stringify(await set({ evaluation: 18, crlNumber: 2 })));
+    await writeFile(at("c.json"), JSON.stringify(await set({ evaluation: 17, issued: -2, crlNumber: 1 })));
+    const { found } = await read();
+    expect(evaluationOf(found)).toBe(18);
+    expect(readList(found?.pckCrl ?? Buffer.alloc(0)).number).toBe(2n);
+  });
+
+  test("the one whose signer's certificate counts: an old one may have the same key", async () => {
+    const past = await pastSigner(intel);
+    for (const first of [true, false]) {
+      const answers = await stateAll(intel);
+      for (const [i, { raw }] of answers.entries()) {
+        const text = raw.body.toString("latin1");
+        await writeFile(at(`${i}.${text.startsWith("{") ? "json" : "crl"}`), raw.body);
+      }
+      await writeFile(at("issuer-a.pem"), pem(first ? past : intel.signer));
+      await writeFile(at("issuer-b.pem"), pem(first ? intel.signer : past));
+      await writeFile(at("issuer-c.pem"), pem(intel.platform, intel.processor));
+      const { found } = await read();
+      expect(found?.tcbInfoIssuerChain.toString()).toBe(pem(intel.signer, intel.root));
+    }
   });
 
   test("the genuine one, not the forged one that is newer", async () => {
