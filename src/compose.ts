@@ -101,7 +101,9 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
     await Promise.all([foundation.close(), store.close()]);
     await audit.log.close();
   };
-  const interfaces = await openServiceInterfaces(config, { ...foundation, health }, world);
+  const interfaces = await openServiceInterfaces(config, { ...foundation, health }, world).catch(
+    afterClosing(close),
+  );
   const reopenAudit = () => audit.log.reopen();
   const reloadTokenKeys = () => tokens.watch.reload();
   return { server, interfaces, metrics, health, tls, reopenAudit, reloadTokenKeys, close };
@@ -131,15 +133,25 @@ export async function composeAttestationService(
   const foundation = await layFoundation(alone, world);
   const { metrics, audit, tokens } = foundation;
   const health = healthOf([], foundation, world);
-  const interfaces = await openServiceInterfaces(alone, { ...foundation, health }, world);
-  if (interfaces === undefined) throw noDoor();
   const close = async () => {
     await foundation.close();
     await audit.log.close();
   };
+  const interfaces = await openServiceInterfaces(alone, { ...foundation, health }, world).catch(
+    afterClosing(close),
+  );
+  if (interfaces === undefined) throw noDoor();
   const reopenAudit = () => audit.log.reopen();
   const reloadTokenKeys = () => tokens.watch.reload();
   return { interfaces, metrics, health, reopenAudit, reloadTokenKeys, close };
+}
+
+/** A start that failed leaves no file open and no connection behind. */
+function afterClosing(close: () => Promise<void>): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await close();
+    throw error;
+  };
 }
 
 function noDoor(): KbsError {
