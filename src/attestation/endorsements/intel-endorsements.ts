@@ -119,6 +119,8 @@ class IntelSources implements IntelCollateral {
   /** The same object for the same statements, by which verified ones are known again. */
   readonly #sets = new LRUCache<string, KnownSet>({ max: MAX_SETS });
   readonly #chains = new LRUCache<string, Buffer>({ max: MAX_CHAINS });
+  /** Chain → where it lies on the disk. */
+  readonly #places = new LRUCache<string, string>({ max: MAX_CHAINS });
 
   constructor(
     settings: IntelCollateralSettings,
@@ -202,8 +204,17 @@ class IntelSources implements IntelCollateral {
     const found = await this.#fetchChain(query, accept, signal);
     if (found === undefined) return undefined;
     this.#chains.set(key, found);
-    await this.#cache?.put(chainFile(key), found);
+    await this.#toDisk(key, found);
     return found;
+  }
+
+  /** A PPID can be encrypted in endlessly many ways; whoever does so still has one place on the disk. */
+  async #toDisk(key: string, chain: Buffer): Promise<void> {
+    const hash = createHash("sha256").update(chain).digest("base64");
+    const place = this.#places.get(hash);
+    this.#places.set(hash, key);
+    await this.#cache?.put(chainFile(key), chain);
+    if (place !== undefined && place !== key) await this.#cache?.delete(chainFile(place));
   }
 
   /** @throws KbsError `collateral-unavailable` when no service knew it and one could not be asked, or lied */

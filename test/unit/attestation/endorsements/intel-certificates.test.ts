@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -137,6 +137,26 @@ describe("a quote that names its PCK certificate", () => {
     pcs.certificates = answer(500);
     await verify(await open());
     expect(certificateRequests()).toHaveLength(1);
+  });
+
+  test("B29 one platform takes one place on the disk, however often its PPID is encrypted anew", async () => {
+    const source = await open();
+    for (let i = 1; i <= 4; i++)
+      await verify(
+        source,
+        await make({
+          quote: { certification: { type: 3, data: Buffer.concat([Buffer.alloc(384, i), TCB]) } },
+        }),
+      );
+    expect(certificateRequests()).toHaveLength(4);
+    expect(await readdir(join(folder, "cache", "pck"))).toHaveLength(1);
+    await verify(
+      await open(),
+      await make({
+        quote: { certification: { type: 3, data: Buffer.concat([Buffer.alloc(384, 4), TCB]) } },
+      }),
+    );
+    expect(certificateRequests()).toHaveLength(4);
   });
 
   test.each<[string, (made: Made) => void]>([
