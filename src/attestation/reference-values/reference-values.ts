@@ -161,7 +161,7 @@ export class ReferenceValues {
    * @throws KbsError `storage-unavailable`
    */
   async delete(name: string, signal: AbortSignal, by = "administrator"): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#change(signal, async () => {
       const entry = this.#entries.get(name);
       if (entry?.current === undefined) return entry === undefined && this.#delete(name, signal);
       const floor = this.#floor(entry, undefined);
@@ -280,7 +280,7 @@ export class ReferenceValues {
     by: string,
     signal: AbortSignal,
   ): Promise<readonly ReferenceValue[]> {
-    return this.#inTurn(async () => {
+    return this.#change(signal, async () => {
       const documents = Array.from(drafts, ([name, draft]) => this.#document(name, draft));
       this.#checkRoom(drafts);
       const provenance = { by, at: this.#timestamp() };
@@ -330,6 +330,14 @@ export class ReferenceValues {
 
   #timestamp(): string {
     return new Date(this.#dependencies.now()).toISOString();
+  }
+
+  /** What a failed registration could not put back is put back first: later, it would undo what was done since. */
+  #change<T>(signal: AbortSignal, change: () => Promise<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      await recover(this.#dependencies.store, signal);
+      return change();
+    });
   }
 
   async #inTurn<T>(change: () => Promise<T>): Promise<T> {

@@ -65,6 +65,41 @@ describe.each(STORES)("a message of several values in %s", (_kind, make) => {
     },
   );
 
+  test.each([
+    ["one value", sampleMessage({ a: 5 })],
+    ["several", sampleMessage({ a: 5, "b:c": 5 })],
+  ])("what is registered after a failure that could not be undone stays: %s", async (_what, message) => {
+    const { store, dispose } = await make();
+    const broken = new FailingDocuments(store);
+    const { values } = await open(broken);
+    await values.register(sampleMessage({ a: 1, "b:c": 1 }), ALICE, SIGNAL);
+    broken.breakAt(4);
+    await expect(values.register(all(2), BOB, SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+    broken.mend();
+    await values.register(message, ALICE, SIGNAL);
+    const { values: reopened, faults } = await open(store);
+    expect(content(reopened)).toEqual(content(values));
+    expect(faults).toEqual([]);
+    await dispose();
+  });
+
+  test("what is withdrawn after a failure that could not be undone stays withdrawn", async () => {
+    const { store, dispose } = await make();
+    const broken = new FailingDocuments(store);
+    const { values } = await open(broken);
+    await values.register(sampleMessage({ a: 1, "b:c": 1 }), ALICE, SIGNAL);
+    broken.breakAt(4);
+    await expect(values.register(all(2), BOB, SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+    broken.mend();
+    expect(await values.delete("a", SIGNAL)).toBe(true);
+    expect(content((await open(store)).values).map(({ name }) => name)).toEqual(["b:c"]);
+    await dispose();
+  });
+
   test("is undone at once when only one write failed", async () => {
     const { store, dispose } = await make();
     const broken = new FailingDocuments(store);
