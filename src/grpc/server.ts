@@ -79,6 +79,8 @@ interface Admitted<Caller> {
 const MAX_STREAMS_PER_CONNECTION = 100;
 /** One of so many places is for calls that need no credentials. */
 const PUBLIC_SHARE = 4;
+/** Time for the message of such a call, which is a name at most. */
+const PUBLIC_MESSAGE_MS = 5_000;
 const MAX_METADATA_BYTES = 64 << 10;
 const IDLE_MS = 300_000;
 const KEEPALIVE_MS = 60_000;
@@ -166,7 +168,7 @@ export class GrpcServer<Caller> {
         const refuse = (error: unknown): void => {
           if (inside) this.#refuse(path, call, origin, error);
         };
-        late = setTimeout(() => refuse(overdue()), this.#options.deadlineMilliseconds);
+        late = setTimeout(() => refuse(overdue()), this.#messageDeadline(kind));
         this.#admit(path, metadata, origin).then(() => {
           if (inside) next(metadata);
         }, refuse);
@@ -185,6 +187,11 @@ export class GrpcServer<Caller> {
       })
       .build();
     return new ServerInterceptingCall(call, responder);
+  }
+
+  #messageDeadline(kind: "public" | "known"): number {
+    const { deadlineMilliseconds } = this.#options;
+    return kind === "known" ? deadlineMilliseconds : Math.min(PUBLIC_MESSAGE_MS, deadlineMilliseconds);
   }
 
   #hasRoom(kind: "public" | "known"): boolean {
