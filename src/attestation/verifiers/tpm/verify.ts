@@ -87,7 +87,9 @@ export class TpmVerifier implements Verifier {
   }
 
   #readKey(trail: TpmTrail, { akPublic, akPublicArea }: TpmEvidence): AttestationKey {
-    const id = `${akPublic?.toString("latin1") ?? ""}\n${akPublicArea?.toString("latin1") ?? ""}`;
+    // With both lengths in front no other two parts give this text; an absent part is not an empty one.
+    const parts = [akPublic?.length, akPublicArea?.length, akPublic?.toString("latin1")];
+    const id = `${parts.join()},${akPublicArea?.toString("latin1")}`;
     const kept = this.#keys.get(id);
     if (kept !== undefined) {
       trail.repeat(kept.checks);

@@ -6,6 +6,7 @@ import { makeAuthority } from "../../../support/software-tpm/certificates.ts";
 import {
   vendors as authorities,
   defaultPcr,
+  EXPECTED,
   KINDS,
   type KindName,
   makeQuote,
@@ -13,6 +14,7 @@ import {
   REPORT_DATA,
   type TpmStory,
   tellTpm,
+  tpmVerifier,
 } from "../../../support/software-tpm/index.ts";
 import { QUOTE_STORIES } from "../../../support/software-tpm/stories-quote.ts";
 import {
@@ -166,6 +168,18 @@ describe("what is right is accepted", () => {
       enrolled: { lastClock: { ...last, resetCount: 0xffffffff } },
     };
     expect((await claimsOf(wrapped))["rebooted"]).toBe(true);
+  });
+
+  test("a key that was read before is not taken for one that cannot be read", async () => {
+    const made = await makeQuote();
+    const story = { enrolled: null, settings: { acceptedAkTrust: ["none"] } };
+    const verifier = await tpmVerifier(story, made);
+    const verify = (evidence: JsonObject) =>
+      verifier.verify(evidence, EXPECTED, new AbortController().signal);
+    const { ak_tpm2b_public: _, ...bare } = made.evidence;
+    await verify(bare);
+    await expect(verify({ ...bare, ak_tpm2b_public: "" })).rejects.toMatchObject({ check: "ak-public" });
+    await verify({ ...bare, ak_tpm2b_public: null });
   });
 
   test("expired certificates are a setting, and only their dates", async () => {
