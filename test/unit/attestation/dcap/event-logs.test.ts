@@ -70,6 +70,17 @@ describe("B23 event logs against the registers of the quote", () => {
     ],
   ])("AS-102 %s is refused", (_name, log) => refused(booted(BOOT, log)));
 
+  // Policies of the field look at types and digests of events, not at who vouches for them.
+  test.each([0, 5, 17])("an event of register %i, which no quote has, is refused", async (register) => {
+    await refused(booted(BOOT, [...BOOT, { ...image("kernel"), register }]));
+    await refused({
+      evidence: (evidence) => ({
+        ...evidence,
+        cc_eventlog: agileLog(["sha384"], [{ ...image("kernel"), register }]).toString("base64"),
+      }),
+    });
+  });
+
   test("AS-103 a register without events has to be zero", async () => {
     const without = BOOT.filter(({ register }) => register !== 4);
     await tell(booted(without, without));
@@ -137,6 +148,13 @@ describe("B23 logs of older agents", () => {
         { domain: "example.org", operation: "run", content: "" },
       ],
     });
+  });
+
+  test("are the only ones about RTMR3: the firmware's log cannot say other things of it", () => {
+    const story = booted(firmware, [...firmware, agentEvent(4, "example.org pull other")], {
+      aa_eventlog: LINES.join("\n"),
+    });
+    return refused({ ...story, td: { ...story.td, rtmr3: agentRegister(LINES) } });
   });
 
   test("alone, the other registers have to be zero", async () => {
