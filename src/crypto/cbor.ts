@@ -45,6 +45,8 @@ export interface CborLimits {
   readonly maxDepth?: number;
   /** Most maps in the input: an empty one costs a sender one byte and the reader a hundred. */
   readonly maxMaps?: number;
+  /** Most items of any kind, counted before one is made, for input of strangers; not counted if absent. */
+  readonly maxItems?: number;
   /** Also accept arrays, maps and strings of indefinite length, where a format allows them. */
   readonly allowIndefinite?: boolean;
 }
@@ -105,6 +107,7 @@ export function isCborBytes(value: CborValue | undefined): value is Uint8Array {
 function guarded<T>(bytes: Uint8Array, limits: CborLimits, read: (options: object, depth: number) => T): T {
   const { maxBytes = DEFAULT_MAX_BYTES, maxDepth = DEFAULT_MAX_DEPTH } = limits;
   if (bytes.byteLength > maxBytes) throw new CborError(`more than ${maxBytes} bytes of CBOR`);
+  if (limits.maxItems !== undefined) checkItems(bytes, limits.maxItems);
   try {
     return read(optionsFor(limits, maxDepth), maxDepth);
   } catch (error) {
@@ -112,6 +115,25 @@ function guarded<T>(bytes: Uint8Array, limits: CborLimits, read: (options: objec
     throw new CborError("malformed CBOR", { cause: error });
   }
 }
+
+/** Goes from head to head (RFC 8949 §3); whether they make sense together is for the decoder to say. */
+function checkItems(bytes: Uint8Array, maxItems: number): void {
+  let items = 0;
+  for (let at = 0; at < bytes.byteLength; items++) {
+    if (items >= maxItems) throw new CborError(`more than ${maxItems} items`);
+    const initial = bytes[at] ?? 0;
+    const width = ARGUMENT_BYTES[initial & 0x1f] ?? 0;
+    const type = initial >> 5;
+    const isString = type === MAJOR.bytes || type === MAJOR.text;
+    let length = isString && width === 0 && (initial & 0x1f) < 24 ? initial & 0x1f : 0;
+    // A length that is no exact number any more is beyond every input.
+    if (isString) for (let next = 1; next <= width; next++) length = length * 256 + (bytes[at + next] ?? 0);
+    at += 1 + width + length;
+  }
+}
+
+/** Bytes of the argument behind the initial byte, by its lower five bits; others have none. */
+const ARGUMENT_BYTES: Readonly<Record<number, number>> = { 24: 1, 25: 2, 26: 4, 27: 8 };
 
 function optionsFor(limits: CborLimits, maxDepth: number): object {
   let maps = limits.maxMaps ?? DEFAULT_MAX_MAPS;

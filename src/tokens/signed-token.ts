@@ -27,7 +27,8 @@ export interface SignedToken {
 
 /** A CWT may stand in its own tag around that of COSE (RFC 8392 §6). */
 const CWT_TAG = 61;
-const HEADER_LIMITS = { maxBytes: MAX_TOKEN_LENGTH, maxDepth: 8 };
+/** Nobody vouches for what stands around the claims; they themselves are one item there, read once somebody does. */
+const HEADER_LIMITS = { maxBytes: MAX_TOKEN_LENGTH, maxDepth: 8, maxItems: 1_000 };
 /** Claims nest deeper than headers, for evidence stands in them; and one library writes maps of indefinite length. */
 const CLAIMS_LIMITS = { maxBytes: MAX_TOKEN_LENGTH, maxDepth: 64, allowIndefinite: true };
 

@@ -125,6 +125,17 @@ describe("cbor", () => {
     expect(decoded("82a0a0", { maxMaps: 2 })).toEqual([new Map(), new Map()]);
   });
 
+  test("counts items where that is asked for, whatever kind they are of, and nothing inside of strings", () => {
+    // An array of six: 0, 2^32-1, two bytes, 24 letters, a tag around null, and a map of one. Ten heads.
+    const text = `86001affffffff4280807818${"61".repeat(24)}c1f6a101f93c00`;
+    expect(decoded(text, { maxItems: 10 })).toHaveLength(6);
+    expect(() => decoded(text, { maxItems: 9 })).toThrow(new CborError("more than 9 items"));
+    const long = `5901f4${"80".repeat(500)}`;
+    expect(decoded(long, { maxItems: 1 })).toHaveLength(500);
+    for (const lying of ["5bffffffffffffffff", "7b7fffffffffffffff", "9bffffffffffffffff", "18"])
+      expect(() => decoded(lying, { maxItems: 5 })).toThrow(CborError);
+  });
+
   test("keeps names that mean something to JavaScript as plain keys", () => {
     const value = decoded("a1695f5f70726f746f5f5f01");
     expect(value).toEqual(new Map([["__proto__", 1]]));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "@jest/globals";
 import {
+  CborError,
   type CborKey,
   type CborMap,
   CborTag,
@@ -19,6 +20,7 @@ import {
   TOKEN_PROFILES,
   type TokenForm,
 } from "../../../src/tokens/forms.ts";
+import { parseToken } from "../../../src/tokens/signed-token.ts";
 import { ownIssuer } from "../../../src/tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../../../src/tokens/verify.ts";
 import { cpuSubmodule, fixedKeys, freshSigner, testIssuer } from "../../support/ear.ts";
@@ -368,6 +370,19 @@ describe("CWTs that are refused", () => {
     Buffer.from("d2844043a1012640", "hex").toString("base64url"),
   ])("%j is no token", async (token) => {
     await expect(verify(token)).rejects.toEqual(REJECTED);
+  });
+
+  test("E1 headers of very many parts, before one of them is made", () => {
+    const tail = Buffer.from("4101", "hex");
+    const many = Buffer.concat([
+      Buffer.from("d28443a10126a10a9a00010000", "hex"),
+      Buffer.alloc(1 << 16, 0x80),
+      tail,
+      tail,
+    ]);
+    expect(() => parseToken(many.toString("base64url"))).toThrow(
+      expect.objectContaining({ code: "token-rejected", cause: new CborError("more than 1000 items") }),
+    );
   });
 
   test("claims that are no map, and nested without end", async () => {
