@@ -192,7 +192,10 @@ export function gaps(statements: readonly Statement[]): readonly string[] {
     if (name.kind !== "tcb-info") continue;
     if (!has(`qe-identity/${name.tee}`))
       wanted.add(`no identity of the ${name.tee.toUpperCase()} quoting enclave`);
-    if (!has("crl/pck-")) wanted.add("no revocation list of a PCK CA");
+    // Machines with TDX are the Platform CA's.
+    const list = name.tee === "tdx" ? "crl/pck-platform" : "crl/pck-";
+    if (!has(list))
+      wanted.add(`no revocation list of ${name.tee === "tdx" ? "the PCK platform CA" : "a PCK CA"}`);
     if (!has("crl/root")) wanted.add("no revocation list of Intel's root CA");
   }
   return [...wanted];

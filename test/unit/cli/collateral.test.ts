@@ -17,6 +17,7 @@ import {
   type FakeIntel,
   FMSPC,
   fakeIntel,
+  pastSigner,
   pem,
   QUERY,
   type Saying,
@@ -240,6 +241,21 @@ describe("collateral bundle", () => {
     const out = file("from-answers.json");
     expect(await collateral("bundle", saved, "--out", out)).toMatchObject({ code: 0, err: "" });
     expect(await collateral("verify", out)).toMatchObject({ code: 0 });
+  });
+
+  test("of two certificates of the signer the one that counts longer travels, and TDX wants the Platform CA's list", async () => {
+    const saved = await mkdtemp(join(folder, "signers-"));
+    for (const { name, raw } of await stateAll(intel, { ...QUERY, ca: "processor" }, current()))
+      await writeFile(join(saved, `${name.kind}.${name.kind.endsWith("crl") ? "der" : "json"}`), raw.body);
+    const past = await pastSigner(intel);
+    await writeFile(join(saved, "issuers.pem"), pem(past, intel.signer, past, intel.processor));
+    const out = file("signers.json");
+    const { code, err } = await collateral("bundle", saved, "--out", out);
+    expect(code).toBe(0);
+    expect(err).toContain("no revocation list of the PCK platform CA");
+    const { intel: entries } = JSON.parse(await readFile(out, "utf8"));
+    const info = entries.find((entry: { kind: string }) => entry.kind === "tcb-info");
+    expect(info.issuerChain).toBe(pem(intel.signer, intel.root));
   });
 
   test("leaves out what is not genuine, and says so", async () => {

@@ -1,6 +1,6 @@
 /**
  * Collateral of one platform as one JSON file: the exact signed texts, their signatures in hexadecimal, issuer chains
- * as PEM, revocation lists in hexadecimal or base64 of DER.
+ * as PEM, revocation lists in hexadecimal or PEM.
  */
 import type { JsonObject, JsonValue } from "../../../json/value.ts";
 import { isObject, member } from "../../../json/write.ts";

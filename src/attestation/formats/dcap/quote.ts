@@ -77,10 +77,12 @@ export function readQuoteHeader(header: Buffer) {
   };
 }
 
+const WHITE_SPACE: readonly number[] = [0x09, 0x0a, 0x0d];
+
 /** A quote begins with its version, a small number; JSON with white space or a printable character. */
 export function isBareQuote(bytes: Uint8Array): boolean {
   const first = bytes[0];
-  return first !== undefined && first < 0x09;
+  return first !== undefined && (first < 0x20 || first > 0x7e) && !WHITE_SPACE.includes(first);
 }
 
 /** @throws DcapFault `malformed` | `unsupported` | `vendor` */

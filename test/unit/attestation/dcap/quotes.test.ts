@@ -5,6 +5,7 @@ import type {
   DcapCollateralSource,
   PckCertificateQuery,
 } from "../../../../src/attestation/formats/dcap/collateral.ts";
+import { isBareQuote } from "../../../../src/attestation/formats/dcap/quote.ts";
 import { tdxSection } from "../../../../src/attestation/verifiers/tdx/settings.ts";
 import { TdxVerifier } from "../../../../src/attestation/verifiers/tdx/verify.ts";
 import { writePem } from "../../../../src/crypto/pem.ts";
@@ -35,6 +36,18 @@ const named = (type: number, ppid: Buffer, pceId = Buffer.alloc(2)): Story => ({
   quote: {
     certification: { type, data: Buffer.concat([ppid, Buffer.alloc(16, 4), Buffer.from([13, 0]), pceId]) },
   },
+});
+
+test.each([
+  ["{", false],
+  [" {", false],
+  ["\n{", false],
+  ["[", false],
+  ["\u0003", true],
+  ["\u0005", true],
+  ["\u00ff", true],
+])("a file that begins with %j is a quote alone: %p", (text, bare) => {
+  expect(isBareQuote(Buffer.from(text, "latin1"))).toBe(bare);
 });
 
 describe("certification data", () => {
