@@ -7,6 +7,7 @@ import { registerConfig } from "./commands/config.ts";
 import { registerEventLog } from "./commands/eventlog.ts";
 import { registerEvidence } from "./commands/evidence.ts";
 import { registerGuest } from "./commands/guest.ts";
+import { registerHealth } from "./commands/health.ts";
 import { registerPolicy } from "./commands/policy.ts";
 import { registerReferenceValue } from "./commands/reference-value.ts";
 import { registerResource } from "./commands/resource.ts";
@@ -25,6 +26,7 @@ export function createProgram(world: World, version: string): Command {
     .showHelpAfterError("(--help lists what there is)");
   registerServe(program, world);
   registerAttestationService(program, world);
+  registerHealth(program, world);
   registerConfig(program, world);
   registerAdmin(program, world);
   registerResource(program, world);
