@@ -56,6 +56,8 @@ const SIGNER_NAME = "Intel SGX TCB Signing";
 
 /** Statements remembered: a few per kind of platform; the largest have some ten kilobytes. */
 const MAX_STATEMENTS = 1024;
+/** What did not verify is among them for a while, and a service that lies need not be brief. */
+const MAX_STATEMENT_BYTES = 64 * 1024 * 1024;
 
 /**
  * Verifies statements up to the pinned roots. Results are remembered by the bytes, so that the same statement again
@@ -65,7 +67,11 @@ export class CollateralPieces {
   readonly #anchors: DcapTrustAnchors;
   /** Buffer → the one of the same bytes that the memories below know. */
   readonly #same = new WeakMap<Buffer, Buffer>();
-  readonly #byHash = new LRUCache<string, Buffer>({ max: MAX_STATEMENTS });
+  readonly #byHash = new LRUCache<string, Buffer>({
+    max: MAX_STATEMENTS,
+    maxSize: MAX_STATEMENT_BYTES,
+    sizeCalculation: ({ length }) => length + 1,
+  });
   readonly #signers = new WeakMap<Buffer, TcbSigner>();
   readonly #lists = new WeakMap<Buffer, NumberedList>();
   /** Fingerprints of the authorities that were found to have signed a list. */
