@@ -1,5 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
-import { statusOf } from "../../src/attestation/trust-vector.ts";
+import { statusOf, TRUST_CLAIMS } from "../../src/attestation/trust-vector.ts";
 import type { JsonObject, JsonValue } from "../../src/json/value.ts";
 import { evaluate, shippedPolicy } from "../support/shipped-policies.ts";
 
@@ -522,9 +522,18 @@ describe("rows told in words", () => {
     expect(await verdict(CPU, { se: {} })).toEqual([3, 2, 2]);
   });
 
-  test("AS-071 AS-072 tdx without event log, with an old TCB, with expired collateral", async () => {
+  test("AS-071 tdx: without an event log executables are 4, with one that names kernel and parameters 3", async () => {
     const without = replaced(TDX.input, ["tdx", "uefi_event_logs"], undefined) as JsonObject;
     expect(await verdict(CPU, without, TDX.values)).toEqual([4, 2, 2]);
+    expect(await verdict(CPU, TDX.input, TDX.values)).toEqual([3, 2, 2]);
+  });
+
+  test.each([
+    ["tcb_status", "OutOfDate"],
+    ["collateral_expiration_status", "1"],
+  ])("AS-072 tdx: with %s %s hardware stays 97", async (member, value) => {
+    const other = replaced(TDX.input, ["tdx", member], value) as JsonObject;
+    expect(await verdict(CPU, other, TDX.values)).toEqual([3, 97, 2]);
   });
 
   test("AS-073 az-snp-vtpm: numbers do not match texts", async () => {
@@ -564,9 +573,10 @@ describe("rows told in words", () => {
     const outcome = await evaluate(policy, "data.policy.trust_claims", {
       nvidia: { switch_count: 4, gpu_count: 8 },
     });
+    const others = TRUST_CLAIMS.filter((claim) => claim !== "configuration");
     expect(outcome).toMatchObject({
       kind: "value",
-      value: { configuration: 2, hardware: 0, executables: 0 },
+      value: { configuration: 2, ...Object.fromEntries(others.map((claim) => [claim, 0])) },
     });
     expect(outcome.kind === "value" && statusOf(outcome.value as Record<string, number>)).toBe("affirming");
   });
