@@ -1,98 +1,25 @@
-import { createPublicKey, type KeyObject, randomBytes } from "node:crypto";
+import { createPublicKey, randomBytes } from "node:crypto";
 import { beforeAll, beforeEach, describe, expect, test } from "@jest/globals";
 import fc from "fast-check";
 import { authoritiesFromPem } from "../../../src/attestation/formats/tpm2/certificate-chain.ts";
 import { activateCredential, readCredentialFile } from "../../../src/attestation/formats/tpm2/credential.ts";
 import { sized } from "../../../src/attestation/formats/tpm2/cursor.ts";
 import { keyFingerprint } from "../../../src/attestation/formats/tpm2/keys.ts";
-import { objectName, readPublicArea } from "../../../src/attestation/formats/tpm2/public-area.ts";
+import { readPublicArea } from "../../../src/attestation/formats/tpm2/public-area.ts";
 import { approvalPolicy, BY_ADMINISTRATOR } from "../../../src/enrolment/approval.ts";
 import { Enrolments } from "../../../src/enrolment/enrolments.ts";
-import {
-  enrolmentProof,
-  TpmEnrolment,
-  type TpmEnrolmentDependencies,
-} from "../../../src/enrolment/tpm-enrolment.ts";
+import { TpmEnrolment, type TpmEnrolmentDependencies } from "../../../src/enrolment/tpm-enrolment.ts";
 import { KbsError } from "../../../src/errors.ts";
 import type { JsonObject } from "../../../src/json/value.ts";
 import { RegoEngine } from "../../../src/policy/rego-engine.ts";
 import { MemoryDocumentStore } from "../../../src/storage/memory-documents.ts";
-import { EK_USAGE, issue, KeyUsageFlags } from "../../support/software-tpm/certificates.ts";
 import { AK_ATTRIBUTES, EK_ATTRIBUTES, keyOf, NOW, vendors } from "../../support/software-tpm/index.ts";
+import { Machine, proofBody } from "../../support/software-tpm/machine.ts";
 import { printPublicArea } from "../../support/software-tpm/structures.ts";
 
 const SIGNAL = new AbortController().signal;
 const CONTEXT = { requestId: "r", client: "127.0.0.1" };
 
-/** A machine with its two keys. */
-class Machine {
-  readonly ek: KeyObject;
-  readonly ak: KeyObject;
-  readonly ekArea: Buffer;
-  readonly akArea: Buffer;
-
-  constructor(which = "", attributes: { ek?: number; ak?: number } = {}) {
-    this.ek = keyOf("RSA-2048, RSASSA, SHA-256", `ek${which}`);
-    this.ak = keyOf("P-256, SHA-256", `ak${which}`);
-    this.ekArea = printPublicArea(this.ek, {
-      attributes: attributes.ek ?? EK_ATTRIBUTES,
-      symmetricBits: 128,
-    });
-    this.akArea = printPublicArea(this.ak, {
-      attributes: attributes.ak ?? AK_ATTRIBUTES,
-      scheme: { name: "ecdsa", hash: "sha256" },
-    });
-  }
-
-  get akName(): Buffer {
-    return objectName(readPublicArea(this.akArea));
-  }
-  get akFingerprint(): string {
-    return keyFingerprint(createPublicKey(this.ak));
-  }
-  get ekFingerprint(): string {
-    return keyFingerprint(createPublicKey(this.ek));
-  }
-
-  async certificate(over: Partial<Parameters<typeof issue>[0]> = {}): Promise<Buffer> {
-    const { vendor } = await vendors();
-    return issue({
-      subject: "an endorsement key",
-      issuer: vendor.name,
-      key: this.ek,
-      signingKey: vendor.key,
-      keyUsage: KeyUsageFlags.keyEncipherment,
-      extendedUsage: [EK_USAGE],
-      tpm: "2.23.133.2.1=id:00001014, 2.23.133.2.2=swtpm, 2.23.133.2.3=id:20191023",
-      ...over,
-    });
-  }
-
-  request(over: Record<string, unknown> = {}): Buffer {
-    return Buffer.from(
-      JSON.stringify({
-        host: "node-1",
-        ek_public: sized(this.ekArea).toString("base64"),
-        ak_public: sized(this.akArea).toString("base64"),
-        ...over,
-      }),
-    );
-  }
-
-  /** What the TPM gives back, or what a machine without it would make up. */
-  proof(challenge: JsonObject): Buffer {
-    const file = Buffer.from(String(challenge["credential_file"]), "base64");
-    const secret = activateCredential(
-      readPublicArea(this.ekArea),
-      this.ek,
-      this.akName,
-      readCredentialFile(file),
-    );
-    return enrolmentProof(secret, String(challenge["enrolment"]), this.akName);
-  }
-}
-
-const proofBody = (proof: Buffer) => Buffer.from(JSON.stringify({ proof: proof.toString("base64") }));
 const codeOf = (error: unknown) => (error instanceof KbsError ? error.code : error);
 const attempt = (work: () => unknown) => {
   try {
