@@ -195,6 +195,8 @@ class IntelSources implements IntelCollateral {
     accept: (chainPem: Buffer) => boolean,
     signal: AbortSignal,
   ): Promise<Buffer | undefined> {
+    const filed = this.#offline?.files.pckCertificateChain(query, accept);
+    if (filed !== undefined) return filed;
     const key = keyOf(query);
     const known = this.#chains.get(key) ?? (await this.#cache?.get(chainFile(key)));
     if (known !== undefined && accept(known)) {

@@ -7,6 +7,7 @@ import type {
   DcapCollateral,
   DcapCollateralQuery,
   DcapCollateralSource,
+  PckCertificateQuery,
 } from "../formats/dcap/collateral.ts";
 import { CollateralPieces } from "../formats/dcap/pieces.ts";
 import type { DcapTrustAnchors } from "../formats/dcap/trust-anchors.ts";
@@ -28,6 +29,7 @@ import {
   piecesFor,
   type RawPiece,
 } from "./intel-pieces.ts";
+import { type FiledPlatform, platformCandidates } from "./intel-platforms.ts";
 
 const MAX_FILES = 1024;
 const MAX_FILE_BYTES = 32 * 1024 * 1024;
@@ -75,6 +77,7 @@ function unreadable(name: string, cause: unknown): KbsError {
 /** Statements of files by name, with the means to tell which of several is the one to use. */
 export class IntelFiles {
   readonly #sets: readonly DcapCollateral[];
+  readonly #platforms: readonly FiledPlatform[];
   readonly #byKey = new Map<string, RawPiece[]>();
   readonly #byKind = new Map<PieceName["kind"], FiledPiece[]>();
   readonly #pieces: CollateralPieces;
@@ -84,6 +87,7 @@ export class IntelFiles {
 
   constructor(material: IntelMaterial, anchors: DcapTrustAnchors, now: () => number) {
     this.#sets = material.sets;
+    this.#platforms = material.platforms;
     this.#pieces = new CollateralPieces(anchors);
     this.#now = now;
     for (const piece of withIssuers(material, anchors.roots)) {
@@ -95,6 +99,11 @@ export class IntelFiles {
   /** All that is said to be this statement. */
   candidates(name: PieceName): readonly RawPiece[] {
     return this.#byKey.get(pieceKey(name)) ?? [];
+  }
+
+  /** The chain that is accepted for a quote that names its machine. */
+  pckCertificateChain(query: PckCertificateQuery, accept: (chainPem: Buffer) => boolean): Buffer | undefined {
+    return platformCandidates(this.#platforms, query).find(accept);
   }
 
   /**
@@ -159,5 +168,6 @@ export function offlineIntelCollateral(
     anchors,
     faults: material.faults,
     collateral: async (query, accept) => files.collateral(query, accept),
+    pckCertificateChain: async (query, accept) => files.pckCertificateChain(query, accept),
   };
 }

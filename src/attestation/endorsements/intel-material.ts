@@ -20,6 +20,7 @@ import {
 import { readList } from "../formats/dcap/revocation-lists.ts";
 import { type BundleEntry, BundleFormatError, isBundle, readBundle } from "./bundle.ts";
 import type { PieceName, RawPiece } from "./intel-pieces.ts";
+import { type FiledPlatform, readClientToolPlatforms } from "./intel-platforms.ts";
 
 /** A statement of a file, with what it says it is. */
 export interface FiledPiece extends RawPiece {
@@ -33,11 +34,19 @@ export interface IntelMaterial {
   readonly sets: readonly DcapCollateral[];
   /** Certificates that may be issuers of statements that came without. */
   readonly certificates: readonly Certificate[];
+  /** Certificates of known machines, for quotes that name theirs. */
+  readonly platforms: readonly FiledPlatform[];
   /** One sentence per file that could not be read. */
   readonly faults: readonly string[];
 }
 
-export const NO_INTEL_MATERIAL: IntelMaterial = { pieces: [], sets: [], certificates: [], faults: [] };
+export const NO_INTEL_MATERIAL: IntelMaterial = {
+  pieces: [],
+  sets: [],
+  certificates: [],
+  platforms: [],
+  faults: [],
+};
 
 const NO_CHAIN = Buffer.alloc(0);
 const MAX_PARTS = 200_000;
@@ -52,6 +61,7 @@ export function mergeIntelMaterial(parts: readonly IntelMaterial[]): IntelMateri
     pieces: parts.flatMap(({ pieces }) => pieces),
     sets: parts.flatMap(({ sets }) => sets),
     certificates: parts.flatMap(({ certificates }) => certificates),
+    platforms: parts.flatMap(({ platforms }) => platforms),
     faults: parts.flatMap(({ faults }) => faults),
   };
 }
@@ -86,8 +96,7 @@ function readJsonFile(bytes: Buffer, name: string): IntelMaterial {
   const statement = readStatement(json, bytes);
   if (statement !== undefined) return { ...NO_INTEL_MATERIAL, pieces: [statement] };
   const collaterals = isObject(json) ? member(json, "collaterals") : undefined;
-  if (collaterals !== undefined && isObject(collaterals))
-    return { ...NO_INTEL_MATERIAL, pieces: readClientTool(collaterals) };
+  if (collaterals !== undefined && isObject(collaterals)) return readClientTool(collaterals);
   return { ...NO_INTEL_MATERIAL, faults: [`${name} is malformed: JSON that is no collateral`] };
 }
 
@@ -168,7 +177,7 @@ function listOf(body: Buffer, issuerChain: Buffer): FiledPiece | undefined {
 }
 
 /** The file that Intel's PcsClientTool writes for platforms without a network. */
-function readClientTool(collaterals: JsonObject): FiledPiece[] {
+function readClientTool(collaterals: JsonObject): IntelMaterial {
   const chains = object(member(collaterals, "certificates"));
   const infoChain =
     chainText(chains, "TCB-Info-Issuer-Chain") ?? chainText(chains, "SGX-TCB-Info-Issuer-Chain");
@@ -176,7 +185,8 @@ function readClientTool(collaterals: JsonObject): FiledPiece[] {
   const pckChains = object(member(chains, "SGX-PCK-Certificate-Issuer-Chain"));
   const lists = object(member(collaterals, "pckcacrl"));
   const infos = member(collaterals, "tcbinfos");
-  return [
+  const [platform, processor] = [chainText(pckChains, "PLATFORM"), chainText(pckChains, "PROCESSOR")];
+  const pieces = [
     ...(infos !== undefined && isArray(infos) ? infos.map(object) : []).flatMap((info) =>
       ["sgx_tcbinfo", "tdx_tcbinfo", "sgx_tcbinfo_early", "tdx_tcbinfo_early"].map((name) =>
         embedded(member(info, name), infoChain),
@@ -185,10 +195,12 @@ function readClientTool(collaterals: JsonObject): FiledPiece[] {
     ...["qeidentity", "tdqeidentity", "qeidentity_early", "tdqeidentity_early"].map((name) =>
       embedded(member(collaterals, name), identityChain),
     ),
-    clientToolList(member(lists, "platformCrl"), chainText(pckChains, "PLATFORM")),
-    clientToolList(member(lists, "processorCrl"), chainText(pckChains, "PROCESSOR")),
+    clientToolList(member(lists, "platformCrl"), platform),
+    clientToolList(member(lists, "processorCrl"), processor),
     clientToolList(member(collaterals, "rootcacrl"), NO_CHAIN),
   ].filter((piece) => piece !== undefined);
+  const issuers = [platform, processor].filter((chain) => chain !== undefined);
+  return { ...NO_INTEL_MATERIAL, pieces, platforms: readClientToolPlatforms(collaterals, issuers) };
 }
 
 function object(value: JsonValue | undefined): JsonObject {

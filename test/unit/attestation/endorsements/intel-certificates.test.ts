@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,6 +11,7 @@ import type { IntelCollateralSettings } from "../../../../src/attestation/endors
 import { tdxSection } from "../../../../src/attestation/verifiers/tdx/settings.ts";
 import { TdxVerifier } from "../../../../src/attestation/verifiers/tdx/verify.ts";
 import { loadConfig } from "../../../../src/config/load.ts";
+import { verifyTdx } from "../../../../src/verifiers/dcap.ts";
 import { answer, hang } from "../../../support/fake-amd/kds.ts";
 import { EXPECTED, FMSPC, type Made, make, NOW, PCK, pem } from "../../../support/fake-intel/index.ts";
 import { FakePcs } from "../../../support/fake-intel/service.ts";
@@ -195,6 +196,65 @@ describe("a quote that names its PCK certificate", () => {
     impatient.abort();
     for (const outcome of await Promise.all(stuck))
       expect(outcome).toMatchObject({ code: "collateral-unavailable" });
+  });
+});
+
+describe("a site without a network", () => {
+  const chain = (...ders: Buffer[]) => encodeURIComponent(pem(...ders).toString());
+
+  /** The file that Intel's PcsClientTool writes. */
+  async function clientTool(made: Made, platform: object): Promise<string> {
+    const { collateral, intermediate, root, signer } = made;
+    const collaterals = {
+      version: "4.0",
+      pck_certs: [{ qe_id: "00".repeat(16), enc_ppid: "", certs: [{ cert: "%zz" }, {}] }, platform],
+      tcbinfos: [{ fmspc: FMSPC, tdx_tcbinfo: collateral.tcbInfo.toString() }],
+      tdqeidentity: collateral.qeIdentity.toString(),
+      pckcacrl: { platformCrl: collateral.pckCrl.toString("hex"), processorCrl: "" },
+      rootcacrl: collateral.rootCaCrl.toString("hex"),
+      certificates: {
+        "TCB-Info-Issuer-Chain": chain(signer, root),
+        "SGX-Enclave-Identity-Issuer-Chain": chain(signer, root),
+        "SGX-PCK-Certificate-Issuer-Chain": { PLATFORM: chain(intermediate, root), PROCESSOR: "" },
+      },
+    };
+    const path = join(folder, "platform_collaterals.json");
+    await writeFile(path, JSON.stringify({ platforms: [], collaterals }));
+    return path;
+  }
+
+  const QE_ID = () => encrypted.quote.subarray(28, 44).toString("hex").toUpperCase();
+  const certs = () => [{ cert: chain(encrypted.signer) }, { cert: chain(encrypted.leaf) }];
+
+  test.each<[string, () => object, () => Made]>([
+    ["an encrypted PPID", () => ({ qe_id: "", enc_ppid: ENCRYPTED.toString("hex") }), () => encrypted],
+    ["the id of the quoting enclave", () => ({ qe_id: QE_ID(), enc_ppid: "" }), () => clear],
+  ])("resolves %s by the certificates of its own machines", async (_, names, quote) => {
+    const offlinePath = await clientTool(encrypted, { ...names(), certs: certs() });
+    const { checks } = await verify(await open({ sources: ["offline"], offlinePath }), quote());
+    expect(checks.some(({ outcome }) => outcome === "failed")).toBe(false);
+    const settings = { allowedTcbStatuses: ["UpToDate"] };
+    const judged = await verifyTdx(quote().evidence, {
+      at: new Date(NOW),
+      collateral: [await readFile(offlinePath)],
+      trustAnchorsPem: [pem(encrypted.root).toString()],
+      settings,
+    });
+    expect(judged.results).toHaveLength(1);
+    expect(pcs.asked).toEqual([]);
+  });
+
+  test.each<[string, () => object]>([
+    ["another machine's", () => ({ qe_id: "ff".repeat(16), enc_ppid: "ee", certs: certs() })],
+    [
+      "one that does not fit",
+      () => ({ qe_id: QE_ID(), enc_ppid: "", certs: [{ cert: chain(encrypted.signer) }] }),
+    ],
+    ["no list of certificates", () => ({ qe_id: QE_ID(), enc_ppid: "", certs: "none" })],
+  ])("refuses a quote where the file has %s", async (_, platform) => {
+    const offlinePath = await clientTool(encrypted, platform());
+    const source = await open({ sources: ["offline"], offlinePath });
+    await expect(verify(source)).rejects.toMatchObject({ check: "unsupported" });
   });
 });
 
