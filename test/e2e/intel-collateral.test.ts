@@ -17,6 +17,7 @@ import { attestOutcome, outcomeOf, type Product, product } from "../support/prod
 let machine: Made;
 let pcs: FakePcs;
 let server: Product;
+let url: string;
 
 const PATH = "default/key/one";
 /** Let in whoever verified: which TCB level is good enough is not what these tests are about. */
@@ -25,7 +26,7 @@ const RELEASE = 'package policy\ndefault allow := false\nallow if input["submods
 beforeAll(async () => {
   machine = await machineAt(Date.now());
   pcs = new FakePcs();
-  const url = await pcs.start();
+  url = await pcs.start();
   server = await product({
     vendor: false,
     attestation: "maxConcurrent: 1, maxWaiting: 64",
@@ -139,6 +140,36 @@ describe("TDX guests", () => {
         /^\/(?:root\.der|(?:tdx|sgx)\/certification\/v4\/(?:tcb\?fmspc=[0-9a-f]{12}&update=early|qe\/identity\?update=early|pckcrl\?ca=platform&encoding=der))$/,
       );
   });
+});
+
+test("E4 a service that hangs for more guests than may wait, and then fails, does not end the broker", async () => {
+  const small = await product({
+    vendor: false,
+    attestation: "maxConcurrent: 1, maxWaiting: 1",
+    files: { "intel-root.pem": pem(machine.root).toString() },
+    sections: `dev: { dangerouslyUseDevTrustAnchors: { intel: [ intel-root.pem ] } }
+collateral: { intel: { timeoutSeconds: 30, pcs: { baseUrl: "${url}", rootCrlUrl: "${url}/root.der" } } }
+`,
+  });
+  try {
+    goodDay();
+    const asked = () => pcs.asked.filter((path) => path.includes("/tcb?")).length;
+    const before = asked();
+    const numbers = [21, 22, 23, 24];
+    for (const at of numbers)
+      pcs.does(
+        { kind: "tcb-info", tee: "tdx", fmspc: Buffer.from([at, 1, 2, 3, 4, 5]).toString("hex") },
+        hang,
+      );
+    const strangers = await Promise.all(numbers.map(stranger));
+    const outcomes = Promise.all(strangers.map((attester) => attestOutcome(small.guest({ attester }))));
+    await until(() => asked() >= before + 3);
+    pcs.closeConnections();
+    for (const outcome of await outcomes) expect(outcome).toMatchObject({ status: 503 });
+    expect(await attestOutcome(small.guest({ attester: attesterOf(machine) }))).not.toBeInstanceOf(Refused);
+  } finally {
+    await small.close();
+  }
 });
 
 describe("a site without a network", () => {
