@@ -1,5 +1,5 @@
 import NodeVault from "node-vault";
-import type { JsonObject } from "../json/value.ts";
+import type { JsonObject, JsonValue } from "../json/value.ts";
 import { isArray, isObject, member } from "../json/write.ts";
 import { faultOf, VaultFault } from "./fault.ts";
 import type { Login, VaultCall } from "./login.ts";
@@ -97,7 +97,7 @@ function vaultCall({ address, namespace }: VaultClientOptions, transport: Transp
       const answer: unknown = await client.request(sent);
       return objectOf(answer);
     } catch (error) {
-      throw translated(error, signal);
+      throw translated(error, signal, textsOf([token ?? "", body ?? {}]));
     }
   };
 }
@@ -109,15 +109,30 @@ function objectOf(answer: unknown): JsonObject {
   return answer as JsonObject; // what JSON.parse makes of an object
 }
 
-/** The library's errors hold the answer's status and body; nothing else of them is read, and nothing of them kept. */
-function translated(error: unknown, signal: AbortSignal): unknown {
+/** Shorter texts are words like the name of a role, which a sentence may well hold. */
+const MIN_SECRET_CHARACTERS = 8;
+
+/** Whatever was sent that could be a secret: tokens, credentials, values. */
+function textsOf(value: JsonValue): readonly string[] {
+  if (typeof value === "string") return value.length < MIN_SECRET_CHARACTERS ? [] : [value];
+  if (isArray(value)) return value.flatMap(textsOf);
+  return isObject(value) ? Object.values(value).flatMap(textsOf) : [];
+}
+
+/**
+ * The library's errors hold the answer's status and body; nothing else of them is read, and nothing of them kept. Of
+ * sentences that repeat what was sent, as a proxy's may, that part goes.
+ */
+function translated(error: unknown, signal: AbortSignal, sent: readonly string[]): unknown {
   if (signal.aborted) return signal.reason;
   if (error instanceof VaultFault) return error;
   const response = property(error, "response");
   const status = property(response, "statusCode");
   if (typeof status !== "number") return new VaultFault("failed");
   const body = property(response, "body");
-  return faultOf(status, sentences(property(body, "errors"), property(body, "error")));
+  const said = sentences(property(body, "errors"), property(body, "error"));
+  const without = (sentence: string) => sent.reduce((text, one) => text.replaceAll(one, "…"), sentence);
+  return faultOf(status, said.map(without));
 }
 
 function sentences(errors: unknown, error: unknown): readonly string[] {

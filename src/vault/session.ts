@@ -15,6 +15,8 @@ export interface SessionOptions {
 /** A lease is renewed after this share of its time, and a failed renewal tried again in what is left. */
 const RENEW_AFTER = 0.66;
 const RETRY_SECONDS = 5;
+/** Whatever Vault says of a lease, it is not asked more often than this. */
+const MIN_TIMER_SECONDS = 0.5;
 const MAX_TIMER_SECONDS = 2_000_000;
 
 /**
@@ -97,7 +99,8 @@ export class VaultSession {
   #schedule(seconds: number): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    this.#timer = setTimeout(() => void this.#renew(), Math.min(seconds, MAX_TIMER_SECONDS) * 1000);
+    const wait = Math.min(Math.max(seconds, MIN_TIMER_SECONDS), MAX_TIMER_SECONDS);
+    this.#timer = setTimeout(() => void this.#renew(), wait * 1000);
     this.#timer.unref();
   }
 

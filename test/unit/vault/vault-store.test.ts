@@ -301,6 +301,25 @@ describe("faults", () => {
     }
   });
 
+  test("a server that repeats what it was sent puts none of it into an error", async () => {
+    const token = server.token(["kbs"]);
+    // Of the first version, which writes without reading before.
+    const store = open({ login: tokenLogin(async () => token), engine: 1 });
+    await put(store, "secret");
+    const value = "value-that-nobody-must-see";
+    const encoded = Buffer.from(value).toString("base64");
+    const shown: string[] = [];
+    for (const said of [`no such token ${token}`, `cannot read ${encoded}`, "too bad"]) {
+      server.answer = { status: 500, body: JSON.stringify({ errors: [said] }) };
+      const error = await put(store, value).catch((refusal: unknown) => refusal);
+      shown.push(inspect(error, { depth: 20, showHidden: true }));
+    }
+    expect(shown[0]).toContain("no such token …");
+    expect(shown[1]).toContain("cannot read …");
+    expect(shown[2]).toContain("too bad");
+    for (const one of shown) for (const secret of [token, encoded]) expect(one).not.toContain(secret);
+  });
+
   test("an environment made for other programs changes nothing", async () => {
     const names = {
       VAULT_ADDR: "http://127.0.0.1:9",
