@@ -313,6 +313,21 @@ describe("other facts", () => {
     expect(factsOf([early, contradicted])["windows"]).toMatchObject({ code_integrity: null });
   });
 
+  test("B23 what comes after two hundred good things is not passed over in silence", () => {
+    const good = (number: number) => Array.from({ length: number }, () => image("good"));
+    const digests = (events: readonly WrittenEvent[]) => {
+      const images = factsOf(events)["images"] as unknown as JsonObject[]; // a list of objects
+      return new Set(images.map(({ authenticode }) => authenticode));
+    };
+    expect(digests(good(200)).size).toBe(1);
+    expect(digests([...good(200), image("evil")])).toEqual(new Set([...digests(good(1)), ""]));
+    const lines = (number: number) =>
+      Array.from({ length: number }, () => grub(8, "kernel_cmdline: ", "/vmlinuz good"));
+    expect(factsOf(lines(200))["kernel_cmdline"]).toMatchObject({ bound: true });
+    const hidden = [...lines(200), grub(8, "kernel_cmdline: ", "/vmlinuz evil")];
+    expect(factsOf(hidden)["kernel_cmdline"]).toMatchObject({ bound: false });
+  });
+
   test("a register that is not signed gives no fact", () => {
     const log = parseEventLog(agileLog(["sha256"], [secureBoot(true), separator(4)]));
     const four = replay(log, "sha256").get(4) ?? Buffer.alloc(0);

@@ -25,11 +25,11 @@ interface CommandLine {
 
 /** What was loaded on the way to the kernel: images, files, command line, initial RAM disk. */
 export class BootPathFacts implements FactCollector {
-  readonly #images = new BoundedList<JsonValue>();
-  readonly #files = new BoundedList<JsonValue>();
-  readonly #commandLines = new BoundedList<CommandLine>();
-  readonly #loadOptions = new BoundedList<string>();
-  readonly #initrds = new BoundedList<string>();
+  readonly #images = new BoundedList<JsonValue>({ path: "", authenticode: "" });
+  readonly #files = new BoundedList<JsonValue>({ path: "", digest: "" });
+  readonly #commandLines = new BoundedList<CommandLine>({ text: "", bound: false, source: "grub" });
+  readonly #loadOptions = new BoundedList<string>("");
+  readonly #initrds = new BoundedList<string>("");
   readonly #mok: Record<string, string> = {};
 
   add(covered: CoveredEvent): void {

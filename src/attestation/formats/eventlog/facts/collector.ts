@@ -27,12 +27,22 @@ export interface FactCollector {
 /** Entries of one list in claims; a log can name a hundred thousand files. */
 export const MOST_ENTRIES = 200;
 
-/** A list that stops growing. */
+/**
+ * A list that stops growing. Whoever boots a machine may measure two hundred good things before a bad one, so the end of
+ * what is told is an entry of its own, which no policy finds among good ones.
+ */
 export class BoundedList<T> {
   readonly items: T[] = [];
+  readonly #more: T;
+
+  /** @param more - stands for all that was left out; empty where a value would be */
+  constructor(more: T) {
+    this.#more = more;
+  }
 
   add(item: T): void {
     if (this.items.length < MOST_ENTRIES) this.items.push(item);
+    else if (this.items.length === MOST_ENTRIES) this.items.push(this.#more);
   }
 
   get empty(): boolean {

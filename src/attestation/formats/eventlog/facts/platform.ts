@@ -14,10 +14,10 @@ const [FIRMWARE, CONFIGURATION, BOOT_CONFIGURATION] = [0, 1, 5];
 /** Firmware: version, boot variables, partitions, separators, the end of boot services. */
 export class PlatformFacts implements FactCollector {
   readonly #separators = new Set<number>();
-  readonly #separatorErrors = new BoundedList<JsonValue>();
+  readonly #separatorErrors = new BoundedList<JsonValue>({ reason: "more" });
   readonly #unknownTypes = new Set<number>();
-  readonly #bootEntries = new BoundedList<JsonValue>();
-  readonly #tables = new BoundedList<JsonValue>();
+  readonly #bootEntries = new BoundedList<JsonValue>({ name: "", description: "", path: "" });
+  readonly #tables = new BoundedList<JsonValue>({ disk_guid: "", partitions: [] });
   #bootOrder: readonly string[] | undefined;
   #version: string | undefined;
   #exited = false;

@@ -19,6 +19,7 @@ import { BoundedList, type CoveredEvent, type FactCollector } from "./collector.
 import { isNoCode } from "./explained.ts";
 
 const SECURE_BOOT_PCR = 7;
+const MORE: DescribedCertificate = { sha256: "", subject: "", issuer: "", notAfter: "" };
 
 /** Variables of Secure Boot, and the vendor that each must be of. */
 const DATABASES: ReadonlyMap<string, string> = new Map([
@@ -35,7 +36,7 @@ const DATABASES: ReadonlyMap<string, string> = new Map([
  */
 export class SecureBootFacts implements FactCollector {
   readonly #databases = new Map<string, readonly SignatureEntry[]>();
-  readonly #authorities = new BoundedList<DescribedCertificate>();
+  readonly #authorities = new BoundedList<DescribedCertificate>(MORE);
   readonly #switches: boolean[] = [];
   /** Whether every event of the register is one of these: what is called something else could be an authority. */
   #complete = true;
@@ -106,7 +107,13 @@ export class SecureBootFacts implements FactCollector {
   }
 
   #described(): JsonValue[] {
-    const list = new BoundedList<JsonValue>();
+    const list = new BoundedList<JsonValue>({
+      variable: "",
+      sha256: "",
+      subject: "",
+      issuer: "",
+      not_after: "",
+    });
     const add = (variable: string, { sha256, subject, issuer, notAfter }: DescribedCertificate) =>
       list.add({ variable, sha256, subject, issuer, not_after: notAfter });
     for (const name of ["PK", "KEK", "db"]) for (const one of this.#certificates(name)) add(name, one);

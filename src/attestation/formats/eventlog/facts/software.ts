@@ -46,8 +46,8 @@ const PHASES = ["enter-initrd", "leave-initrd", "sysinit", "ready", "shutdown", 
  * software measured later cannot pass for the image.
  */
 export class UkiFacts implements FactCollector {
-  readonly #sections = new BoundedList<JsonValue>();
-  readonly #phases = new BoundedList<string>();
+  readonly #sections = new BoundedList<JsonValue>({ name: "", digest: "" });
+  readonly #phases = new BoundedList<string>("");
   readonly #seen = new Set<string>();
   #name: string | undefined;
   #complete = true;
@@ -102,8 +102,8 @@ const CONTAINERS_DOMAIN = "github.com/confidential-containers";
 
 /** What the attestation agent of Confidential Containers measured at run time, pulled images among it. */
 export class AgentFacts implements FactCollector {
-  readonly #events = new BoundedList<JsonValue>();
-  readonly #containers = new BoundedList<JsonValue>();
+  readonly #events = new BoundedList<JsonValue>({ domain: "", operation: "", content: "" });
+  readonly #containers = new BoundedList<JsonValue>({ image: "", digest: "" });
 
   add({ event, bound }: CoveredEvent): void {
     if (!bound || event.kind !== "pcclient" || event.type !== EV.eventTag) return;
@@ -123,7 +123,7 @@ export class AgentFacts implements FactCollector {
 
 /** Google's Confidential Space: which container was launched, and how. */
 export class ConfidentialSpaceFacts implements FactCollector {
-  readonly #entries = new BoundedList<JsonValue>();
+  readonly #entries = new BoundedList<JsonValue>({ name: "", value: "" });
 
   add({ event, bound }: CoveredEvent): void {
     if (!bound || event.kind !== "cos") return;
@@ -141,7 +141,7 @@ const WINDOWS_PCRS: readonly number[] = [11, 12, 13, 14];
 /** Windows: debugging, code integrity, virtualisation-based security, loaded modules. Its separators end the list. */
 export class WindowsFacts implements FactCollector {
   readonly #values: Record<string, JsonValue> = {};
-  readonly #modules = new BoundedList<JsonValue>();
+  readonly #modules = new BoundedList<JsonValue>({ path: "", authenticode: "" });
   #path: string | undefined;
 
   add({ event, bound, kind, afterSeparator }: CoveredEvent): void {
