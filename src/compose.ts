@@ -101,9 +101,11 @@ export async function composeKeywarden(config: KeywardenConfig, world: World): P
     await Promise.all([foundation.close(), store.close()]);
     await audit.log.close();
   };
-  const interfaces = await openServiceInterfaces(config, { ...foundation, health }, world).catch(
-    afterClosing(close),
-  );
+  const interfaces = await openServiceInterfaces(
+    config,
+    { ...foundation, health, besideBroker: true },
+    world,
+  ).catch(afterClosing(close));
   const reopenAudit = () => audit.log.reopen();
   const reloadTokenKeys = () => tokens.watch.reload();
   return { server, interfaces, metrics, health, tls, reopenAudit, reloadTokenKeys, close };
@@ -137,9 +139,11 @@ export async function composeAttestationService(
     await foundation.close();
     await audit.log.close();
   };
-  const interfaces = await openServiceInterfaces(alone, { ...foundation, health }, world).catch(
-    afterClosing(close),
-  );
+  const interfaces = await openServiceInterfaces(
+    alone,
+    { ...foundation, health, besideBroker: false },
+    world,
+  ).catch(afterClosing(close));
   if (interfaces === undefined) throw noDoor();
   const reopenAudit = () => audit.log.reopen();
   const reloadTokenKeys = () => tokens.watch.reload();

@@ -39,6 +39,8 @@ export interface InterfaceParts {
   readonly admin: AdminPort;
   readonly health: Health;
   readonly gate: Gate;
+  /** Whether a broker works in this process as well, which must not take what callers had evaluated for handshakes. */
+  readonly besideBroker: boolean;
 }
 
 interface Door {
@@ -148,14 +150,15 @@ async function serviceParts(
 
 function evaluationService(
   config: KeywardenConfig,
-  { state, tokens, verifiers, metrics, audit, gate }: InterfaceParts,
+  { state, tokens, verifiers, metrics, audit, gate, besideBroker }: InterfaceParts,
   world: World,
 ): EvaluationService {
   const appraiser = openAppraiser(config, { state, verifiers }, world);
+  const marks = { protocol: undefined, origin: besideBroker ? ("evaluation" as const) : undefined };
   return new EvaluationService({
     evaluate: (requests, policyIds, signal) => appraiser.evaluate(requests, policyIds, signal),
     issue: async (evaluation, signal, form) => {
-      const issued = await tokens.issuer.issue({ ...evaluation, protocol: undefined }, signal, form);
+      const issued = await tokens.issuer.issue({ ...evaluation, ...marks }, signal, form);
       return issued.token;
     },
     verifiers,

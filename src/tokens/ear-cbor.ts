@@ -2,7 +2,15 @@ import type { CborKey, CborMap, CborValue } from "../crypto/cbor.ts";
 import type { JsonValue } from "../json/value.ts";
 import { isArray, isObject } from "../json/write.ts";
 import { TRUST_CLAIMS, type TrustTier } from "../protocol/trust-tiers.ts";
-import { type EarEnvelope, type EarSubmodule, fitInt64, vectorOf, worstStatus } from "./ear.ts";
+import {
+  type EarEnvelope,
+  type EarSubmodule,
+  fitInt64,
+  ORIGIN_CLAIM,
+  PROTOCOL_CLAIM,
+  vectorOf,
+  worstStatus,
+} from "./ear.ts";
 import { APPRAISAL_CLAIMS, type ClaimName, EAR_CLAIMS, ietfExtensionKey } from "./ear-names.ts";
 import { PROFILE_TAGS, type TokenProfile } from "./forms.ts";
 
@@ -40,7 +48,8 @@ export function earCborClaims(
     [label("submods"), new Map(submodules.map((each) => [each.name, appraisal(each, profile)]))],
   ]);
   if (profile === "ietf") claims.set(label("ear.status"), TIER_NUMBERS[worstStatus(submodules)]);
-  if (envelope.protocol !== undefined) claims.set(label("keywarden.protocol"), envelope.protocol);
+  if (envelope.protocol !== undefined) claims.set(label(PROTOCOL_CLAIM), envelope.protocol);
+  if (envelope.origin !== undefined) claims.set(label(ORIGIN_CLAIM), envelope.origin);
   return claims;
 }
 

@@ -34,6 +34,7 @@ export const EAR_CLAIMS: readonly ClaimName[] = [
   row("ear.verifier-id", "ear_verifier_id", 1004),
   // Ours, below −65536 where private labels belong (draft-ietf-rats-ear-03 §6).
   same("keywarden.protocol", -70_900),
+  same("keywarden.origin", -70_901),
 ];
 
 /** Claims of one submodule. */

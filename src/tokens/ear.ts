@@ -29,13 +29,24 @@ export interface EarEnvelope {
   readonly expiresAt: number;
   /** Set for guests of protocol 0.1.x, whose answers have another form. */
   readonly protocol: "0.1" | undefined;
+  /** Set where no handshake of this server led to the token. */
+  readonly origin?: TokenOrigin | undefined;
 }
+
+/** `evaluation`: a caller of the attestation service asked, and chose nonce and key; see `ORIGIN_CLAIM`. */
+export type TokenOrigin = "evaluation";
 
 /** The profile that Confidential Containers clients and the Veraison libraries read. */
 export const EAR_PROFILE = PROFILE_TAGS.trustee;
 
 /** Marks a token of a guest that expects the older answer form. */
 export const PROTOCOL_CLAIM = "keywarden.protocol";
+
+/**
+ * Marks a token that was made for somebody else's broker, where this server has one of its own: that the evidence is
+ * fresh is known over there only, so it opens nothing here.
+ */
+export const ORIGIN_CLAIM = "keywarden.origin";
 
 const MAX_INT64 = 2n ** 63n - 1n;
 const MIN_INT64 = -(2n ** 63n);
@@ -60,8 +71,15 @@ export function earClaims(
     iss: envelope.issuer,
     "ear.verifier-id": { developer: envelope.developer, build: envelope.build },
     ...(profile === "ietf" ? { "ear.status": worstStatus(submodules) } : {}),
-    ...(envelope.protocol === undefined ? {} : { [PROTOCOL_CLAIM]: envelope.protocol }),
+    ...marks(envelope),
     submods: Object.fromEntries(submodules.map((each) => [each.name, appraisal(each)])),
+  };
+}
+
+function marks({ protocol, origin }: EarEnvelope): JsonObject {
+  return {
+    ...(protocol === undefined ? {} : { [PROTOCOL_CLAIM]: protocol }),
+    ...(origin === undefined ? {} : { [ORIGIN_CLAIM]: origin }),
   };
 }
 
@@ -84,7 +102,7 @@ export function ietfEarClaims(submodules: readonly EarSubmodule[], envelope: Ear
     iss: envelope.issuer,
     ear_verifier_id: { developer: envelope.developer, build: envelope.build },
     ear_status: worstStatus(submodules),
-    ...(envelope.protocol === undefined ? {} : { [PROTOCOL_CLAIM]: envelope.protocol }),
+    ...marks(envelope),
     submods: Object.fromEntries(submodules.map((each) => [each.name, ietfAppraisal(each)])),
   };
 }

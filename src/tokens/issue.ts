@@ -2,7 +2,7 @@ import { type CborKey, type CborValue, encodeCbor } from "../crypto/cbor.ts";
 import { COSE_HEADER, draftCoseSign1 } from "../crypto/cose-sign1.ts";
 import type { JsonObject } from "../json/value.ts";
 import { writeJson } from "../json/write.ts";
-import { type EarEnvelope, type EarSubmodule, earClaims, ietfEarClaims } from "./ear.ts";
+import { type EarEnvelope, type EarSubmodule, earClaims, ietfEarClaims, type TokenOrigin } from "./ear.ts";
 import { earCborClaims } from "./ear-cbor.ts";
 import { DEFAULT_FORM, type TokenForm } from "./forms.ts";
 import type { TokenSigner } from "./signer.ts";
@@ -39,6 +39,7 @@ export interface IssuedToken {
 export interface AppraisedAttestation {
   readonly submodules: readonly EarSubmodule[];
   readonly protocol: "0.1" | undefined;
+  readonly origin?: TokenOrigin | undefined;
 }
 
 /** Makes attestation tokens. A header changes with its key only, so it is printed once per key. */
@@ -62,8 +63,8 @@ export class TokenIssuer {
     const { issuer, developer, build, lifetimeSeconds, now, keys } = this.#options;
     const issuedAt = Math.floor(now() / 1000);
     const expiresAt = issuedAt + lifetimeSeconds;
-    const { submodules, protocol } = attestation;
-    const envelope = { issuer, developer, build, issuedAt, expiresAt, protocol };
+    const { submodules, protocol, origin } = attestation;
+    const envelope = { issuer, developer, build, issuedAt, expiresAt, protocol, origin };
     const claims = earClaims(submodules, envelope, form.profile);
     const token =
       form.encoding === "cwt"

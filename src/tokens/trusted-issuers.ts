@@ -52,6 +52,7 @@ export function ownIssuer(keys: KeySource, issuer: string): TrustedIssuer {
     algorithms: SIGNING_ALGORITHMS,
     encodings: TOKEN_ENCODINGS,
     profiles: Object.values(PROFILE_TAGS),
+    handshakesOnly: true,
     keys,
   };
 }

@@ -5,6 +5,7 @@ import type { JsonObject } from "../json/value.ts";
 import { isArray, member } from "../json/write.ts";
 import type { TeePublicKey } from "../protocol/jwk.ts";
 import { type TokenAlgorithm, verifySignature } from "./algorithms.ts";
+import { ORIGIN_CLAIM } from "./ear.ts";
 import { readClaims } from "./ear-reader.ts";
 import type { TokenEncoding } from "./forms.ts";
 import type { KeySource } from "./key-source.ts";
@@ -28,6 +29,8 @@ export interface TrustedIssuer {
    * not count.
    */
   readonly profiles?: readonly string[] | undefined;
+  /** Tokens that it made for brokers elsewhere do not count. */
+  readonly handshakesOnly?: boolean;
   readonly keys: KeySource;
 }
 
@@ -183,6 +186,8 @@ export class TokenVerifier {
       throw tokenRefused("its issuer is not the one its key belongs to");
     if (issuer.audience !== undefined && !hasAudience(claims, issuer.audience))
       throw tokenRefused("it was made for another audience");
+    if (issuer.handshakesOnly === true && member(claims, ORIGIN_CLAIM) !== undefined)
+      throw tokenRefused("it was made for another broker");
     const teePublicKey = findTeePublicKey(claims, this.#options.extraTeeKeyPointers);
     return {
       token: { claims, teePublicKey, issuer: issuer.name, validUntil },

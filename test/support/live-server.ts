@@ -7,6 +7,8 @@ import { type CommandOutcome, commandLine } from "./command-line.ts";
 
 export interface LiveServer {
   readonly url: string;
+  /** Of the attestation service's doors, where `sections` open some. */
+  readonly serviceUrls: Readonly<Record<string, string>>;
   readonly folder: string;
   /** Path of a file in the server's folder, written with `content`. */
   file(name: string, content: string | Uint8Array): string;
@@ -76,9 +78,10 @@ export async function liveServer(options: LiveServerOptions = {}): Promise<LiveS
   const { config: loaded, faults } = await loadConfigFile(at("kbs.config.yaml"), {});
   if (loaded === undefined) throw new Error(JSON.stringify(faults));
   const server = await startKeywarden(loaded);
-  const { url } = server;
+  const { url, serviceUrls } = server;
   return {
     url,
+    serviceUrls,
     folder,
     file: (name, content) => {
       writeFileSync(at(name), content);

@@ -90,6 +90,14 @@ describe("forms of a token", () => {
     expect(formName(form)).toBe(`${form.encoding}/${form.profile}`);
   });
 
+  test.each(FORMS)("C4 %o: what was made for another broker counts there, and not here", async (form) => {
+    const attestation = { submodules: SUBMODULES, protocol: undefined, origin: "evaluation" } as const;
+    const { token } = await issuer.issue(attestation, SIGNAL, form);
+    await expect(verify(token)).rejects.toEqual(REJECTED);
+    const { claims } = await verify(token, { handshakesOnly: false });
+    expect(claims["keywarden.origin"]).toBe("evaluation");
+  });
+
   test("AS-041 the form that nobody chose is the one of the Confidential Containers clients", async () => {
     const { token } = await issuer.issue({ submodules: SUBMODULES, protocol: undefined }, SIGNAL);
     expect(jwtPayload(token)).toEqual((await issued({ encoding: "jwt", profile: "trustee" })).claims);
