@@ -195,22 +195,37 @@ export class PieceKeeper {
    *   it may be the clock that is wrong
    */
   async #fromDisk(key: string, name: PieceName): Promise<boolean> {
-    const { cache, pieces, now } = this.#options;
-    const file = await cache?.get(this.#fileName(key));
-    const raw = file === undefined ? undefined : readRaw(file);
-    if (raw === undefined) return false;
-    const facts = judgePiece(pieces, name, raw);
-    if (typeof facts === "string") {
-      await cache?.delete(this.#fileName(key));
-      return false;
-    }
-    const origin = "the cache";
-    const takenAt = Math.max(facts.issuedAt, now() - this.#options.refreshMilliseconds);
-    this.#held.set(key, { ...raw, facts, name, origin, isFile: false, takenAt, editions: this.#editions() });
-    return isCurrent(facts, now());
+    const kept = await this.#onDisk(key, name);
+    if (kept === undefined) return false;
+    const { refreshMilliseconds, now } = this.#options;
+    const takenAt = Math.max(kept.facts.issuedAt, now() - refreshMilliseconds);
+    this.#held.set(key, {
+      ...kept,
+      name,
+      origin: "the cache",
+      isFile: false,
+      takenAt,
+      editions: this.#editions(),
+    });
+    return isCurrent(kept.facts, now());
   }
 
-  async #toDisk(key: string, { body, issuerChain }: RawPiece): Promise<void> {
+  /** What the disk has, verified; anything else there is removed. */
+  async #onDisk(key: string, name: PieceName): Promise<(RawPiece & { facts: PieceFacts }) | undefined> {
+    const { cache, pieces } = this.#options;
+    const file = await cache?.get(this.#fileName(key));
+    const raw = file === undefined ? undefined : readRaw(file);
+    if (raw === undefined) return undefined;
+    const facts = judgePiece(pieces, name, raw);
+    if (typeof facts !== "string") return { ...raw, facts };
+    await cache?.delete(this.#fileName(key));
+    return undefined;
+  }
+
+  /** Another broker, with the same folder, may have something newer by now. */
+  async #toDisk(key: string, { name, facts, body, issuerChain }: Held): Promise<void> {
+    const kept = await this.#onDisk(key, name);
+    if (kept !== undefined && isOlder(facts, kept.facts)) return;
     const text = writeJson({ body: body.toString("base64"), issuerChain: issuerChain.toString("utf8") });
     await this.#options.cache?.put(this.#fileName(key), Buffer.from(text));
   }

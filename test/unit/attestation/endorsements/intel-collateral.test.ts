@@ -381,6 +381,19 @@ describe("the cache on the disk", () => {
     expect(pcs.count(TCB_INFO)).toBe(2);
   });
 
+  test("brokers that share it do not overwrite each other's newer statements with older ones", async () => {
+    await goodDay(pcs, { issued: -40, expires: 1 });
+    const behind = await open();
+    await ask(behind);
+    clock.advance(2 * DAY);
+    await goodDay(pcs, { issued: 1, evaluation: 19, crlNumber: 3 });
+    const ahead = await ask(await open());
+    await goodDay(pcs, { issued: 0, evaluation: 18, crlNumber: 2 });
+    await ask(behind);
+    await pcs.stop();
+    expect(await ask(await open())).toMatchObject({ tcbInfo: ahead?.tcbInfo, pckCrl: ahead?.pckCrl });
+  });
+
   test("nothing that did not verify is on it", async () => {
     await goodDay();
     await say(TCB_INFO, { signer: intel.root });
