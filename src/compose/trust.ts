@@ -17,18 +17,17 @@ import { TokenIssuer } from "../tokens/issue.ts";
 import type { SignerWatch } from "../tokens/signer-watch.ts";
 import type { SigningKeys } from "../tokens/signing-keys.ts";
 import { parsePointer } from "../tokens/tee-key.ts";
-import { openTrustedIssuers, ownIssuer } from "../tokens/trusted-issuers.ts";
+import { openTrustedIssuers, ownIssuer, REMOTE_ISSUER } from "../tokens/trusted-issuers.ts";
 import { TokenVerifier, type TrustedIssuer } from "../tokens/verify.ts";
 import { LogPool } from "../workers/log-pool.ts";
 import { openIntel } from "./intel-collateral.ts";
 import { openTokenKeys } from "./token-keys.ts";
 import type { World } from "./world.ts";
 
+export { REMOTE_ISSUER } from "../tokens/trusted-issuers.ts";
 export { warnBy } from "./world.ts";
 
 const COOKIE_KEY_BYTES = 32;
-/** What logs and audit records call the attestation service that this broker uses elsewhere. */
-export const REMOTE_ISSUER = "attestation-service";
 
 export interface Tokens {
   readonly keys: SigningKeys;

@@ -41,12 +41,16 @@ export interface TrustedIssuersWorld {
   readonly onFailure: (issuer: string, error: unknown) => void;
 }
 
+/** What logs and audit records call this server, and the attestation service that its broker uses elsewhere. */
+export const OWN_ISSUER = "self";
+export const REMOTE_ISSUER = "attestation-service";
+
 const DEFAULT_ENCODINGS: readonly TokenEncoding[] = ["jwt"];
 
 /** This server as an issuer: trusted by the keys in its memory, without any configuration. */
 export function ownIssuer(keys: KeySource, issuer: string): TrustedIssuer {
   return {
-    name: "self",
+    name: OWN_ISSUER,
     issuer,
     audience: undefined,
     algorithms: SIGNING_ALGORITHMS,
@@ -71,12 +75,15 @@ export async function openTrustedIssuers(
     configs.map(async (config, at) => {
       const path = `tokens.trustedIssuers[${at}]`;
       const { issuer, audience, algorithms, encodings = DEFAULT_ENCODINGS, profiles } = config;
-      const name = issuer ?? path;
+      // Whoever calls himself as we do is told apart from us by his place in the configuration.
+      const name = issuer === undefined || OURS.has(issuer) ? path : issuer;
       const keys = await openKeys(config, name, path, world);
       return { name, issuer, audience, algorithms, encodings, profiles, keys };
     }),
   );
 }
+
+const OURS: ReadonlySet<string> = new Set([OWN_ISSUER, REMOTE_ISSUER]);
 
 async function openKeys(
   config: TrustedIssuerConfig,

@@ -52,6 +52,15 @@ test("C3 a certificate for servers signs no token unless the operator names that
   await expect(verify(leaf, { ...allowed, certificateUsages: [SERVER] })).rejects.toEqual(REJECTED);
 });
 
+test.each([
+  ["verifier", "verifier"],
+  ["self", "tokens.trustedIssuers[0]"],
+  ["attestation-service", "tokens.trustedIssuers[0]"],
+])("C4 an issuer whose iss is %s is called %s: none passes for this server", async (issuer, name) => {
+  const changes = { issuer, dangerouslyAllowIntermediateAnchors: true };
+  await expect(verify(leaf, changes, tokenClaims({ iss: issuer }))).resolves.toMatchObject({ issuer: name });
+});
+
 test("profiles that are listed are the ones that count", async () => {
   const allowed = { dangerouslyAllowIntermediateAnchors: true, profiles: [PROFILE_TAGS.veraison] };
   await expect(verify(leaf, allowed)).rejects.toEqual(REJECTED);
