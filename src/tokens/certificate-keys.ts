@@ -112,21 +112,23 @@ export class CertificateKeys implements KeySource {
       throw tokenRefused("its certificate is for other purposes than signing tokens");
   }
 
-  /** The certificates from the leaf to an anchor, all valid now, or `undefined`. */
+  /** The leaf, an anchor and what leads from one to the other, all valid now, or `undefined`. */
   #path(leaf: Certificate, others: readonly Certificate[]): readonly Certificate[] | undefined {
     if (!this.#isValid(leaf)) return undefined;
     if (this.#isAnchor(leaf)) return [leaf];
-    const path = [leaf];
-    let unused = others.filter((certificate) => this.#isValid(certificate));
-    for (let below = leaf; path.length <= MAX_CERTIFICATES; ) {
-      const depth = path.length - 1;
+    const unused = new Set(others.filter((certificate) => this.#isValid(certificate)));
+    // Shortest ways first, and each certificate once: one of two that say the same may lead nowhere.
+    const ways: (readonly [Certificate, ...Certificate[]])[] = [[leaf]];
+    for (const way of ways) {
+      const [below] = way;
+      const depth = way.length - 1;
       const anchor = this.#anchors.find((each) => this.#isValid(each) && issued(each, below, depth));
-      if (anchor !== undefined) return [...path, anchor];
-      const next = unused.find((each) => issued(each, below, depth));
-      if (next === undefined) return undefined;
-      unused = unused.filter((each) => each !== next);
-      path.push(next);
-      below = next;
+      if (anchor !== undefined) return [...way, anchor];
+      for (const each of unused)
+        if (issued(each, below, depth)) {
+          unused.delete(each);
+          ways.push([each, ...way]);
+        }
     }
     return undefined;
   }

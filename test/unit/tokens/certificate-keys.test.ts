@@ -107,6 +107,20 @@ describe("P42 C3 AS-054 chains that are accepted", () => {
     await expect(verify(token(low, [low, intermediate, second]))).resolves.toBeDefined();
   });
 
+  test("an intermediate that two roots signed, whichever of its certificates comes first", async () => {
+    const other = await issueCertificate({ name: "other", ca: true });
+    const keys = (await webcrypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, [
+      "sign",
+      "verify",
+    ])) as CryptoKeyPair;
+    const crossed = await issueCertificate({ name: "crossed", ca: true, issuer: other, keys });
+    const trusted = await issueCertificate({ name: "crossed", ca: true, issuer: root, keys });
+    const low = await issueCertificate({ name: "low", issuer: crossed });
+    await expect(verify(token(low, [low, crossed, trusted]))).resolves.toBeDefined();
+    await expect(verify(token(low, [low, trusted, crossed]))).resolves.toBeDefined();
+    await expect(verify(token(low, [low, crossed]))).rejects.toEqual(REJECTED);
+  });
+
   test("a chain that ends in an intermediate, where the operator made it an anchor and said so", async () => {
     await expect(
       verify(token(leaf, [leaf]), [intermediate], { allowIntermediateAnchors: true }),
