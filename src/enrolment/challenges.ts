@@ -3,6 +3,8 @@ import { KbsError } from "../errors.ts";
 
 export interface OpenChallenge<About> {
   readonly about: About;
+  /** Address that asked. */
+  readonly client: string;
   /** What only the right TPM can get out of the credential. 32 bytes. */
   readonly secret: Buffer;
   /** Milliseconds since the epoch. */
@@ -10,8 +12,12 @@ export interface OpenChallenge<About> {
 }
 
 const MAX_OPEN = 4096;
-/** A machine that tries again has its oldest challenge replaced; it cannot crowd out others. */
-const MAX_OPEN_PER_TPM = 4;
+/**
+ * A machine that tries again has its oldest challenge replaced. Endorsement keys are no secrets, so only what the same
+ * client asked for is replaced: nobody else can crowd a machine out by naming its key.
+ */
+const MAX_OPEN_PER_CLIENT = 4;
+const MAX_OPEN_PER_TPM = 256;
 
 /** Challenges by their id. Each is used once: taking one removes it, whatever comes of it. */
 export class Challenges<About extends { readonly ekFingerprint: string }> {
@@ -27,9 +33,11 @@ export class Challenges<About extends { readonly ekFingerprint: string }> {
   add(id: string, challenge: OpenChallenge<About>): void {
     this.#dropExpired();
     const { ekFingerprint } = challenge.about;
-    const own = [...this.#open].filter(([, open]) => open.about.ekFingerprint === ekFingerprint);
-    for (const [oldest] of own.slice(0, Math.max(0, own.length - MAX_OPEN_PER_TPM + 1))) this.#remove(oldest);
-    if (this.#open.size >= MAX_OPEN)
+    const same = [...this.#open].filter(([, open]) => open.about.ekFingerprint === ekFingerprint);
+    const own = same.filter(([, open]) => open.client === challenge.client);
+    const old = own.slice(0, Math.max(0, own.length - MAX_OPEN_PER_CLIENT + 1));
+    for (const [oldest] of old) this.#remove(oldest);
+    if (this.#open.size >= MAX_OPEN || same.length - old.length >= MAX_OPEN_PER_TPM)
       throw new KbsError("overloaded", "Too many machines enrol at this moment; try again.", {
         retryAfterSeconds: 60,
       });

@@ -57,9 +57,10 @@ export class TpmEnrolment {
   /**
    * `POST …/tpm/enroll`: who are you → a credential for whoever holds both keys.
    *
+   * @param client - address that asks
    * @throws KbsError `malformed-request` | `enrolment-refused` | `conflict` | `overloaded`
    */
-  begin(body: Uint8Array): JsonObject {
+  begin(body: Uint8Array, client = ""): JsonObject {
     const { enrolments, rules, now, random, challengeSeconds } = this.#parts;
     const request = readEnrolmentRequest(body);
     const candidate = { ...request, ...judgeEndorsement(request, rules, now()) };
@@ -69,7 +70,7 @@ export class TpmEnrolment {
     const credential = makeCredential({ endorsementKey, objectName: akName, secret, random });
     const enrolment = random(ID_BYTES).toString("hex");
     const expiresAt = now() + challengeSeconds * 1000;
-    this.#challenges.add(enrolment, { about: candidate, secret, expiresAt });
+    this.#challenges.add(enrolment, { about: candidate, client, secret, expiresAt });
     return {
       enrolment,
       credential_blob: credential.credentialBlob.toString("base64"),

@@ -166,7 +166,7 @@ export class ExpressDoor {
         const [, , id] = segments;
         const answer =
           id === undefined
-            ? enrolment.begin(body)
+            ? enrolment.begin(body, exchange.client)
             : await enrolment.complete(id, body, exchange, exchange.signal);
         exchange.answer(200, "application/json", writeJson(answer));
       }),

@@ -146,7 +146,7 @@ export interface AdminPort {
 /** How machines with a bare TPM become known. The machine proves what it is; an administrator or a policy lets it in. */
 export interface EnrolmentPort {
   /** @throws KbsError `malformed-request`, `enrolment-refused`, `conflict`, `overloaded` */
-  begin(body: Uint8Array): JsonObject;
+  begin(body: Uint8Array, client: string): JsonObject;
   /** @throws KbsError the same, `not-found`, `audit-unavailable`, `storage-unavailable` */
   complete(id: string, body: Uint8Array, context: RequestContext, signal: AbortSignal): Promise<JsonObject>;
 }

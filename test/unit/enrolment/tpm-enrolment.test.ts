@@ -172,6 +172,25 @@ describe("the proof", () => {
   });
 });
 
+describe("somebody who knows a machine's endorsement key, which is no secret", () => {
+  test("does not push its challenges out, from another address", async () => {
+    const service = new TpmEnrolment(parts);
+    const challenge = service.begin(machine.request(), "192.0.2.1");
+    for (let i = 0; i < 300; i++) attempt(() => service.begin(machine.request(), `198.51.100.${i % 8}`));
+    const proof = proofBody(machine.proof(challenge));
+    const answer = await service.complete(String(challenge["enrolment"]), proof, CONTEXT, SIGNAL);
+    expect(answer).toMatchObject({ host: "node-1" });
+  });
+
+  test("cannot fill the table from many addresses", () => {
+    const service = new TpmEnrolment(parts);
+    const codes = Array.from({ length: 300 }, (_, i) =>
+      attempt(() => service.begin(machine.request(), `2001:db8::${i}`)),
+    );
+    expect(codes.filter((code) => code === "overloaded")).toHaveLength(300 - 256);
+  });
+});
+
 describe("the endorsement key", () => {
   test("counts by a manufacturer's certificate, whose words about the TPM are kept", async () => {
     const { vendor } = await vendors();
