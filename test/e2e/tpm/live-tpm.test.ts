@@ -179,7 +179,8 @@ describeLive("a machine with a real TPM", () => {
       .map(({ akFingerprint }) => String(akFingerprint));
     for (const one of [key ?? ""]) expect((await server.administer(["tpm", "revoke", one])).code).toBe(0);
     const again = await enrol(tpm, "node-1");
-    const rest = await Promise.all([get(tpm), get(tpm, PCRS, "--ak", "0x81010003")]);
+    // One after the other: without a resource manager a TPM serves one at a time.
+    const rest = [await get(tpm), await get(tpm, PCRS, "--ak", "0x81010003")];
     expect(rest.map(outcome).filter(({ check }) => check === "enrolment")).toHaveLength(1);
     expect(again.err).toMatch(/was revoked/);
     expect((await server.administer(["tpm", "delete", key ?? ""])).code).toBe(0);
