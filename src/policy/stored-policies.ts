@@ -143,8 +143,11 @@ export class StoredPolicies {
     this.#requireSense(fresh);
     return this.#inTurn(async () => {
       await this.#noteOrigin(fresh, signal);
-      await this.#noteCloser((names) => names.add(name), name, fresh, signal);
-      const stored = await this.#dependencies.store.put(name, text, fresh, signal);
+      const isNew = await this.#noteCloser((names) => names.add(name), name, fresh, signal);
+      const stored = await this.#dependencies.store.put(name, text, fresh, signal).catch(async (error) => {
+        if (isNew) await this.#forgetCloser(name, fresh);
+        throw error;
+      });
       const snapshot = Object.freeze({ ...fresh, version: stored.version });
       this.#snapshots = new Map(this.#snapshots).set(name, snapshot);
       return snapshot;
@@ -250,6 +253,13 @@ export class StoredPolicies {
     if (before !== undefined && text === before.join("\n")) return false;
     await this.#dependencies.store.put(CLOSER_INDEX, text, { by, at }, signal);
     return true;
+  }
+
+  /** A name that stays in the list though there is no text is denied after the next start, which is safe. */
+  async #forgetCloser(name: string, provenance: { readonly by: string; readonly at: string }): Promise<void> {
+    const { signal } = new AbortController();
+    const forget = (names: Set<string>) => names.delete(name);
+    await this.#noteCloser(forget, name, provenance, signal).catch(() => undefined);
   }
 
   /** @returns sorted names; `undefined` when the list is damaged */

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "@jest/globals";
+import { KbsError } from "../../../src/errors.ts";
 import { attestationPolicyFault, policyKind } from "../../../src/policy/policy-names.ts";
 import { StoredPolicies, type StoredPoliciesDependencies } from "../../../src/policy/stored-policies.ts";
 import type { DocumentStore } from "../../../src/storage/document-store.ts";
@@ -133,6 +134,24 @@ describe("stored policies", () => {
     const policies = await open(new MemoryDocumentStore(), {}, { allowMissingTrustClaims: true });
     const stored = await policies.put("default_cpu", "package policy\nx := 1", "a", SIGNAL);
     expect(stored.findings).toMatchObject([{ severity: "warning", code: "rule-missing" }]);
+  });
+
+  test("a policy of one repository that could not be written leaves nothing behind, after a restart too", async () => {
+    const store = new MemoryDocumentStore();
+    const put = store.put.bind(store);
+    store.put = async (name, ...rest) => {
+      if (name === "resource-policy/team-a") throw new KbsError("storage-unavailable", "One file fails.");
+      return put(name, ...rest);
+    };
+    const policies = await open(store, { "resource-policy": ALLOW });
+    await expect(policies.put("resource-policy/team-a", DENY, "a", SIGNAL)).rejects.toMatchObject({
+      code: "storage-unavailable",
+    });
+    for (const each of [policies, await open(store, { "resource-policy": ALLOW })])
+      expect(each.resourcePolicy(["team-a", "x", "y"])).toMatchObject({
+        text: ALLOW,
+        name: "resource-policy",
+      });
   });
 
   test("when the store fails, what holds stays as it was", async () => {
