@@ -419,6 +419,12 @@ export const MUTANTS: readonly Mutant[] = [
     replace: "const fits = digest.byteLength",
   },
   {
+    name: "event log: events that no register vouches for are passed over",
+    file: EVENT_LOG,
+    find: "if (event.extends && !covers(event))",
+    replace: "if (event.extends && event.index < 0)",
+  },
+  {
     name: "event logs: mismatches are passed over",
     file: EVENT_LOG,
     find: "if (mismatch !== undefined) {",
