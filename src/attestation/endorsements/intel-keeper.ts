@@ -149,13 +149,15 @@ export class PieceKeeper {
     let taken: Held | undefined;
     for (const raw of found) {
       const outcome = this.#judge(source, name, raw);
-      if (typeof outcome === "string") why ??= outcome;
-      else taken = this.#take(key, outcome, taken);
+      if (typeof outcome === "string") {
+        why ??= outcome;
+        continue;
+      }
+      // First there, then in use: what guests were judged by is not forgotten when the process ends.
+      if (!source.isFile) await this.#toDisk(key, outcome);
+      taken = this.#take(key, outcome, taken);
     }
-    if (taken !== undefined) {
-      if (!source.isFile) await this.#toDisk(key, taken);
-      return true;
-    }
+    if (taken !== undefined) return true;
     if (why === undefined || source.isFile) return false;
     source.disappointed(name, why);
     throw unavailable(source.name, `it answered with a statement that is of no use: ${why}`);
