@@ -8,6 +8,7 @@ import {
   lutimesSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   writeFileSync,
@@ -19,7 +20,7 @@ import { billOfMaterials } from "./lib/sbom.js";
 /** The user that the image runs as, by number, so that an orchestrator can see that it is not root. */
 const USER = 1000;
 const PROGRAM = ["bin", "dist", "policies", "resources", "node_modules"];
-const FILES = ["package.json", "kbs.config.yaml", "README.md", "LICENSE"];
+const FILES = ["kbs.config.yaml", "README.md", "LICENSE"];
 /** What packages carry for people and compilers, and no program reads at run time. */
 const UNREAD = /\.(?:d\.[cm]?ts|[cm]?ts|map|md|markdown)$|\/\.bin$|\/\.package-lock\.json$|\/dist\/\.built$/;
 
@@ -45,7 +46,8 @@ rmSync(target, { recursive: true, force: true });
 const libraries = copyNode();
 copyProgram();
 for (const [name, text] of Object.entries(FILES_OF_THE_SYSTEM)) write(name, text);
-const sbom = billOfMaterials({ epoch, node: process.version.slice(1), packages: owners(libraries) });
+const folder = join(target, "opt/keywarden");
+const sbom = billOfMaterials({ folder, epoch, node: process.version.slice(1), packages: owners(libraries) });
 write("opt/keywarden/sbom.cdx.json", `${JSON.stringify(sbom, undefined, 2)}\n`);
 makeDataFolder();
 settle(target);
@@ -66,6 +68,12 @@ function copyProgram() {
       recursive: true,
       filter: (path) => !UNREAD.test(path) || path === join(ROOT, "README.md"),
     });
+  const { devDependencies: _tools, scripts: _commands, ...manifest } = readManifest();
+  write("opt/keywarden/package.json", `${JSON.stringify(manifest, undefined, 2)}\n`);
+}
+
+function readManifest() {
+  return JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
 }
 
 /** The packages of the distribution that libraries come from. */

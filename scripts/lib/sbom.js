@@ -1,27 +1,26 @@
-// The list of what the program is made of, as CycloneDX: npm's own list of the production dependencies, and whatever
-// else the caller ships with them.
+// The list of what the image is made of, as CycloneDX: npm's own list of the packages that are installed in it, and
+// whatever else is shipped with them. It is taken from the installed tree, because from the lock file npm leaves out
+// packages that development uses as well.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { ROOT } from "./checkout.js";
 
 /**
+ * @param folder - where package.json and node_modules are; only production's dependencies are in either
  * @param epoch - seconds since 1970 that the list is dated with
  * @param node - version of the Node.js that is shipped along; absent: none is
  * @param packages - packages of Debian that are shipped along: name, version, architecture
  * @returns CycloneDX 1.5; the same sources give the same list
  */
-export function billOfMaterials({ epoch, node, packages = [] }) {
-  const words = ["sbom", "--sbom-format", "cyclonedx", "--omit", "dev", "--package-lock-only"];
-  const { status, stdout, stderr } = spawnSync("npm", words, {
-    cwd: ROOT,
+export function billOfMaterials({ folder, epoch, node, packages = [] }) {
+  const { status, stdout, stderr } = spawnSync("npm", ["sbom", "--sbom-format", "cyclonedx"], {
+    cwd: folder,
     encoding: "utf8",
     maxBuffer: 1 << 26,
   });
   if (status !== 0) throw new Error(`npm sbom failed: ${stderr}`);
   const list = JSON.parse(stdout);
   list.metadata.timestamp = new Date(epoch * 1000).toISOString();
-  // npm takes the name of the folder that it runs in.
-  list.metadata.component = { ...list.metadata.component, type: "application", name: "keywarden" };
+  list.metadata.component.type = "application";
   if (node !== undefined) list.components.push(nodeComponent(node));
   list.components.push(...packages.map(debianComponent));
   delete list.serialNumber;
