@@ -3,7 +3,7 @@
  * attestation key, gets a secret that only a TPM holding both can read, and proves that it read it.
  */
 import { createHmac } from "node:crypto";
-import { type Credential, credentialFile, makeCredential } from "../attestation/formats/tpm2/credential.ts";
+import { credentialFile, makeCredential } from "../attestation/formats/tpm2/credential.ts";
 import { equalBytes } from "../crypto/bytes.ts";
 import { KbsError } from "../errors.ts";
 import type { JsonObject } from "../json/value.ts";
@@ -29,14 +29,6 @@ export interface TpmEnrolmentDependencies {
   /** @returns that many unpredictable bytes */
   readonly random: (bytes: number) => Buffer;
   readonly challengeSeconds: number;
-}
-
-export interface EnrolmentChallenge {
-  /** What the proof is sent to, and what it is computed over. */
-  readonly enrolment: string;
-  readonly credential: Credential;
-  /** RFC 3339, UTC. */
-  readonly expiresAt: string;
 }
 
 type Candidate = EnrolmentRequest & JudgedEndorsement;

@@ -19,7 +19,7 @@ const DEADLINE_MILLISECONDS = 60_000;
 const MAX_OUTPUT_BYTES = 1 << 20;
 
 /** A folder for the files that the tools exchange, readable by this user alone; gone afterwards. */
-export async function inScratch<T>(work: (at: (name: string) => string) => Promise<T>): Promise<T> {
+async function inScratch<T>(work: (at: (name: string) => string) => Promise<T>): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), "keywarden-tpm-"));
   try {
     return await work((name) => join(folder, name));
@@ -29,7 +29,7 @@ export async function inScratch<T>(work: (at: (name: string) => string) => Promi
 }
 
 /** Runs one of the tools. @throws CommandFailure (refused) with what it said */
-export async function runTool(options: TpmOptions, tool: string, ...words: readonly string[]): Promise<void> {
+async function runTool(options: TpmOptions, tool: string, ...words: readonly string[]): Promise<void> {
   const env = {
     PATH: "/usr/bin:/bin",
     ...options.env,
